@@ -1,0 +1,183 @@
+"""The table METRICS: every quality figure that ingestd measures, declared once for database, exporter and documentation.
+
+Each row has one function of the same name in ``pixels/quality``; a test compares the two sets. A name is unique: where
+``subject`` is ``frame or master`` the same figure is measured on raw frames and on the masters made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingestd.records import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDeclaration:
+    """One quality figure: what it is called, its unit, where it is measured, what it means and after whom.
+
+    ``subject`` is ``frame``, ``master`` or ``frame or master``; the exporter's name is ``ingestd_`` + ``name``, and
+    ``kinds`` are the kinds of the frames (or of the frames that the master is made of).
+    """
+
+    name: str
+    unit: str
+    subject: str
+    kinds: tuple[Kind, ...]
+    help: str
+    source: str
+
+
+_CALIBRATIONS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+_ALL = (*_CALIBRATIONS, Kind.LIGHT)
+_HOWELL = "Howell, Handbook of CCD Astronomy"
+_JANESICK = "Janesick, Photon Transfer"
+
+METRICS: tuple[MetricDeclaration, ...] = (
+    MetricDeclaration(
+        "bias_level_adu",
+        "ADU",
+        "frame or master",
+        (Kind.BIAS,),
+        "Median of the bias, resolved below the step of the converter",
+        "Ma, Genton & Parzen 2011, mid-distribution median",
+    ),
+    MetricDeclaration(
+        "dark_level_adu",
+        "ADU",
+        "frame or master",
+        (Kind.DARK,),
+        "Median of the dark including its bias, resolved below the step of the converter",
+        "Ma, Genton & Parzen 2011, mid-distribution median",
+    ),
+    MetricDeclaration(
+        "flat_level_adu",
+        "ADU",
+        "frame or master",
+        (Kind.FLAT,),
+        "Median of the central half of the flat in both axes, above the bias where one was subtracted",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "frame_noise_adu",
+        "ADU",
+        "frame",
+        _CALIBRATIONS,
+        "Noise of one pixel: clipped standard deviation of the differences of vertical neighbours over sqrt(2)",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "saturated_pixels",
+        "pixels",
+        "frame",
+        _ALL,
+        "Pixels at or above the saturation level",
+        "Count",
+    ),
+    MetricDeclaration(
+        "sensor_temp_offset_celsius",
+        "C",
+        "frame",
+        _ALL,
+        "Measured sensor temperature minus its set point",
+        "BANZAI (unstable from 0.5 C)",
+    ),
+    MetricDeclaration(
+        "read_noise_adu",
+        "ADU",
+        "master",
+        (Kind.BIAS,),
+        "Read noise from pairs of biases: clipped standard deviation of the difference over sqrt(2), without the step of "
+        "the converter, mean over pairs",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "read_noise_stack_adu",
+        "ADU",
+        "master",
+        (Kind.BIAS,),
+        "Read noise from the stack of biases: root mean square over pixels of the standard deviation (ddof = 1), "
+        "without the step of the converter",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "read_noise_electrons",
+        "e-",
+        "master",
+        (Kind.BIAS,),
+        "Read noise from pairs of biases times the gain",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "dark_rate_adu_per_second",
+        "ADU/s",
+        "master",
+        (Kind.DARK,),
+        "Median over pixels of (master dark - master bias) / exposure",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "dark_rate_electrons_per_second",
+        "e-/s",
+        "master",
+        (Kind.DARK,),
+        "Median dark rate times the gain",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "dark_rate_mean_adu_per_second",
+        "ADU/s",
+        "master",
+        (Kind.DARK,),
+        "Mean over pixels of (master dark - master bias) / exposure: with the hot pixels, above the median",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "hot_pixels",
+        "pixels",
+        "master",
+        (Kind.DARK,),
+        "Pixels whose dark signal exceeds the median by more than masters.hot_sigma robust standard deviations",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "gain_electrons_per_adu",
+        "e-/ADU",
+        "master",
+        (Kind.FLAT,),
+        "Gain from pairs of flats in small boxes, level scaled, read noise subtracted, mean over pairs",
+        _JANESICK,
+    ),
+    MetricDeclaration(
+        "sky_level_adu",
+        "ADU",
+        "frame",
+        (Kind.LIGHT,),
+        "Sky of the reduced frame: mean of the small boxes that no source brightens",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "sky_level_electrons",
+        "e-",
+        "frame",
+        (Kind.LIGHT,),
+        "Sky of the reduced frame times the gain",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "sky_noise_adu",
+        "ADU",
+        "frame",
+        (Kind.LIGHT,),
+        "Noise of one pixel of the reduced frame where no source brightens it, from differences of neighbours",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "sky_noise_electrons",
+        "e-",
+        "frame",
+        (Kind.LIGHT,),
+        "Noise of one pixel of the reduced frame where no source brightens it, times the gain",
+        _HOWELL,
+    ),
+)
+"""Every quality figure, in the order in which it is shown."""

@@ -1,0 +1,488 @@
+"""The values that flow through the house: frozen and picklable, with no behaviour beyond small derivations.
+
+Times are aware UTC datetimes, temperatures degrees Celsius, exposures seconds; a section is zero-based and half-open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntFlag, StrEnum
+from typing import Literal
+
+VERSION = "0.1.0"
+
+ALGORITHMS: Mapping[str, int] = {"measure": 1, "bias": 1, "dark": 1, "flat": 1, "reduce": 1}
+"""Version of the arithmetic behind each kind of job; raise it when the same inputs would give other bytes."""
+
+CardValue = str | int | float | bool | None
+
+
+class Kind(StrEnum):
+    """What a frame is for. ``other`` is recognised but never combined or reduced; ``unknown`` is not recognised."""
+
+    BIAS = "bias"
+    DARK = "dark"
+    FLAT = "flat"
+    LIGHT = "light"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+CALIBRATION_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+
+
+class State(StrEnum):
+    """Where a frame stands. Everything finer is a reason code."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    PROVISIONAL = "provisional"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+
+
+class MaskBit(IntFlag):
+    """Bits of the data-quality mask (uint8) of masters and products; 0 is a good pixel."""
+
+    BAD = 1
+    SATURATED = 2
+    HOT = 4
+    COSMIC = 8
+    NO_DATA = 16
+    CLIPPED_MASTER = 32
+    INTERPOLATED = 64
+    NONLINEAR = 128
+
+
+# --- the file as it was found -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What ``fstat`` said of a file: equal stamps mean an unchanged file."""
+
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderUnit:
+    """One header of a FITS file, parsed without touching the data.
+
+    ``cards`` maps upper-case keywords to typed values (first occurrence wins); ``comments`` holds the texts of COMMENT
+    and HISTORY cards and of value comments that name a program; ``data_offset`` and ``data_bytes`` locate the data
+    unit (unpadded) in the uncompressed byte stream.
+    """
+
+    index: int
+    cards: Mapping[str, CardValue]
+    comments: tuple[str, ...]
+    data_offset: int
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """All headers of a file. ``implied_bytes`` is the padded length that they imply, uncompressed."""
+
+    units: tuple[HeaderUnit, ...]
+    container: Literal["plain", "gzip"]
+    stamp: FileStamp
+    implied_bytes: int
+
+
+# --- the frame --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A rectangle of an image, zero-based and half-open: rows ``y0:y1``, columns ``x0:x1``."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One image HDU of a file: where its pixels lie and what is known of its amplifier.
+
+    ``encoding`` is ``raw`` (big-endian samples at ``offset``) or ``tile`` (tile-compressed, ``shape`` is that of the
+    image, ``bitpix`` its ZBITPIX). ``shape`` is (ny, nx); leading axes of length 1 are dropped.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, int]
+    bitpix: int
+    bzero: float
+    bscale: float
+    blank: int | None
+    offset: int
+    encoding: Literal["raw", "tile"]
+    overscan: Section | None
+    trim: Section | None
+    gain_e_per_adu: float | None
+    read_noise_e: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The instrument set-up: frames of unequal configuration never calibrate each other.
+
+    ``window`` is the origin of the read-out window in binned pixels; an unknown number is None, an unknown text "".
+    ``extra`` holds the keywords that the camera's settings add, with their values.
+    """
+
+    instrument: str
+    width_px: int
+    height_px: int
+    x_binning: int
+    y_binning: int
+    window: tuple[int, int] | None
+    readout_mode: str
+    gain_setting: float | None
+    offset_setting: float | None
+    bayer: str
+    planes: int
+    extra: tuple[tuple[str, str], ...]
+
+    def key(self) -> str:
+        """Return the configuration as one line of text, equal for equal configurations: the key in the database."""
+        words = [f"{self.width_px}x{self.height_px}", f"bin {self.x_binning}x{self.y_binning}"]
+        if self.window is not None:
+            words.append(f"origin {self.window[0]},{self.window[1]}")
+        if self.readout_mode:
+            words.append(f"mode {_escape(self.readout_mode)}")
+        if self.gain_setting is not None:
+            words.append(f"gain {self.gain_setting:g}")
+        if self.offset_setting is not None:
+            words.append(f"offset {self.offset_setting:g}")
+        if self.bayer:
+            words.append(f"bayer {_escape(self.bayer)}")
+        if self.planes != 1:
+            words.append(f"planes {self.planes}")
+        words += [f"{_escape(name)} = {_escape(value)}" for name, value in self.extra]
+        return " | ".join([_escape(self.instrument) or "-", *words])
+
+
+def _escape(text: str) -> str:
+    """Return the text with the separator of configuration keys made harmless."""
+    return text.replace("%", "%25").replace("|", "%7C").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """Everything the header says of one frame, each field with the card or rule it came from.
+
+    ``frame_id`` is the SHA-256 of the file's bytes, ``data_sha256`` that of its data units. ``label`` is the finer word
+    (``dark-flat``, ``arc``, ``master``, ...; else equal to ``kind``). ``sources`` pairs a field with its origin;
+    ``flags`` are reason codes that keep the frame out of masters (``calibrated``, ``no_date``, ``future_date``,
+    ``unstable_temperature``, ...); ``notes`` are sentences for a person: what was looked for, what was ignored.
+    """
+
+    frame_id: str
+    data_sha256: str
+    kind: Kind
+    label: str
+    camera: str
+    configuration: Configuration
+    exposure_s: float | None
+    ccd_temp_c: float | None
+    set_temp_c: float | None
+    filter_name: str | None
+    object_name: str | None
+    obs_start: datetime | None
+    night: str | None
+    gain_e_per_adu: float | None
+    read_noise_e: float | None
+    saturation_adu: float | None
+    planes: tuple[Plane, ...]
+    dialect: str
+    container: Literal["plain", "gzip"]
+    sources: tuple[tuple[str, str], ...]
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def source(self, field: str) -> str:
+        """Return the card or rule that the field came from, or an empty text."""
+        return dict(self.sources).get(field, "")
+
+    @property
+    def may_join_master(self) -> bool:
+        """True if nothing in the header forbids this frame to be a member of a master."""
+        return self.kind in CALIBRATION_KINDS and not self.flags and self.night is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Frames that one series of masters is made of, before clustering by temperature and exposure.
+
+    ``filter_name`` is the filter for flats and None for biases and darks.
+    """
+
+    camera: str
+    kind: Kind
+    configuration: str
+    filter_name: str | None
+
+
+# --- masters and the choice among them --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A combined calibration. ``master_id`` is its address: a SHA-256 of members, parents, arithmetic and versions."""
+
+    master_id: str
+    kind: Kind
+    camera: str
+    configuration: str
+    exposure_s: float | None
+    ccd_temp_c: float | None
+    filter_name: str | None
+    night: str
+    first_obs: datetime
+    last_obs: datetime
+    members: tuple[str, ...]
+    parents: tuple[str, ...]
+    path: str
+    sha256: str
+    grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One master that was looked at for a frame: its distances, its rank if it fits, the reason if not."""
+
+    master_id: str
+    kind: Kind
+    how: str
+    fits: bool
+    reason: str
+    delta_temp_c: float | None
+    exposure_ratio: float | None
+    age_h: float
+    grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The master chosen for a frame. ``how``: exact, scaled_down, scaled_up, bias_only or nearest."""
+
+    master: Master
+    how: str
+    delta_temp_c: float | None
+    exposure_ratio: float | None
+    age_h: float
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No master fits: what is missing, in a sentence with numbers and advice, and everything that was looked at."""
+
+    kind: Kind
+    reason: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotNeeded:
+    """The step is not part of this frame's calibration, and why."""
+
+    kind: Kind
+    reason: str
+
+
+Choice = Match | Wait | NotNeeded
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The choice of masters for one frame."""
+
+    bias: Choice
+    dark: Choice
+    flat: Choice
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """The masters that will be applied, in the order bias, dark, flat."""
+        return tuple(choice for choice in (self.bias, self.dark, self.flat) if isinstance(choice, Match))
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """The steps for which no master fits."""
+        return tuple(choice for choice in (self.bias, self.dark, self.flat) if isinstance(choice, Wait))
+
+    @property
+    def better_possible(self) -> bool:
+        """True if the dark had to be scaled: an exact one would be better."""
+        return isinstance(self.dark, Match) and self.dark.how != "exact"
+
+
+# --- work -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """The settings that enter the arithmetic; part of every job's address.
+
+    ``sigma`` and ``iterations`` govern clipping; ``overscan_skip_px`` columns next to the image are dropped; a flat
+    pixel below ``flat_floor`` is set to 1 and masked; a pixel is hot above ``hot_sigma`` robust standard deviations.
+    """
+
+    sigma: float
+    iterations: int
+    overscan: bool
+    overscan_skip_px: int
+    flat_floor: float
+    hot_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class MasterInput:
+    """A master that a worker must read: where it lies (absolute) and how it is to be used."""
+
+    master_id: str
+    kind: Kind
+    path: str
+    sha256: str
+    exposure_s: float | None
+    how: str
+    delta_temp_c: float | None
+    exposure_ratio: float | None
+    age_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInput:
+    """A raw frame that a worker must read (absolute path) and the masters to calibrate it with."""
+
+    frame: FrameRecord
+    path: str
+    masters: tuple[MasterInput, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureFrame:
+    """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all."""
+
+    job_id: str
+    member: FrameInput
+    arithmetic: Arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureDark:
+    """Measure a master dark against the bias that is valid for it: dark rate and hot pixels."""
+
+    job_id: str
+    master_id: str
+    dark: MasterInput
+    bias: MasterInput
+    gain_e_per_adu: float | None
+    arithmetic: Arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class BuildMaster:
+    """Combine the members to a master; ``product`` is absolute and a function of ``job_id``."""
+
+    job_id: str
+    group: Group
+    night: str
+    exposure_s: float | None
+    ccd_temp_c: float | None
+    members: tuple[FrameInput, ...]
+    gain_e_per_adu: float | None
+    arithmetic: Arithmetic
+    grade: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceFrame:
+    """Reduce one science frame; ``skipped`` pairs a step with the reason why it has no master."""
+
+    job_id: str
+    member: FrameInput
+    skipped: tuple[tuple[str, str], ...]
+    gain_e_per_adu: float | None
+    gain_source: str
+    provisional: bool
+    arithmetic: Arithmetic
+    product: str
+
+
+Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured quality figure; ``name`` is a row of ``metrics.METRICS``, ``plane`` an HDU number or None."""
+
+    name: str
+    value: float
+    error: float | None = None
+    plane: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One calibration step as it was carried out: ``applied``, ``skipped`` or ``not needed``, and the detail."""
+
+    name: str
+    status: Literal["applied", "skipped", "not needed"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job.
+
+    ``status``: ``done``; ``changed`` (the file is no longer the job's frame); ``rejected`` (``frame_id`` names the
+    frame whose content is at fault); ``disk_full``; ``failed`` (our side, retried); ``crashed`` (the worker died).
+    """
+
+    job_id: str
+    status: Literal["done", "changed", "rejected", "disk_full", "failed", "crashed"]
+    reason: str = ""
+    frame_id: str | None = None
+    sha256: str | None = None
+    size_bytes: int = 0
+    steps: tuple[Step, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StaleNight:
+    """A group and night whose masters must be looked at again, and when its newest frame came."""
+
+    group: Group
+    night: str
+    touched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How often a job failed on our side, and when it may be tried again."""
+
+    job_id: str
+    attempts: int
+    deaths: int
+    next_try: datetime
+    final: bool
+    reason: str

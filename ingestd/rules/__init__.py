@@ -1,0 +1,1 @@
+"""Decisions on records: no arrays, no files, no clock, no log."""

@@ -1,0 +1,172 @@
+"""The address of every job: a SHA-256 of all that enters its result, and the path that follows from it.
+
+Equal addresses mean equal bytes, so a product is never written twice under two names and a rerun after a power cut lands
+on the same file. What only describes (grade, age, paths of the raw frames) stays out of the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import statistics
+from dataclasses import astuple
+from pathlib import PurePath
+
+from ingestd.records import (
+    ALGORITHMS,
+    Arithmetic,
+    BuildMaster,
+    Calibration,
+    FrameInput,
+    FrameRecord,
+    Group,
+    Master,
+    MasterInput,
+    Match,
+    ReduceFrame,
+)
+from ingestd.settings import Settings
+
+_MIN_GAIN_MEASUREMENTS = 3
+_MAX_GAIN_ERROR_RATIO = 0.05
+
+
+def arithmetic_of(settings: Settings) -> Arithmetic:
+    """Return the settings that enter the arithmetic."""
+    return Arithmetic(
+        sigma=settings.masters.sigma,
+        iterations=settings.masters.iterations,
+        overscan=settings.reduction.overscan,
+        overscan_skip_px=settings.reduction.overscan_skip_px,
+        flat_floor=settings.masters.flat_floor,
+        hot_sigma=settings.masters.hot_sigma,
+    )
+
+
+def of_measurement(frame: FrameRecord, arithmetic: Arithmetic) -> str:
+    """Return the address of the measurement of one calibration frame."""
+    return _digest("measure", ALGORITHMS["measure"], _member(FrameInput(frame, "", ())), astuple(arithmetic))
+
+
+def of_dark_measurement(dark: Master, bias_id: str | None, arithmetic: Arithmetic) -> str:
+    """Return the address of the measurement of a master dark against a bias."""
+    return _digest("measure-dark", ALGORITHMS["measure"], dark.master_id, bias_id, astuple(arithmetic))
+
+
+def of_master(job: BuildMaster) -> str:
+    """Return the address of a master: its members and how each is calibrated, the arithmetic, the algorithm."""
+    members = sorted(_member(member) for member in job.members)
+    kind = job.group.kind.value
+    return _digest("master", kind, ALGORITHMS[kind], job.group.filter_name, members, astuple(job.arithmetic))
+
+
+def of_reduction(job: ReduceFrame) -> str:
+    """Return the address of a product: the frame, its masters, gain, arithmetic and algorithm."""
+    return _digest(
+        "reduce",
+        ALGORITHMS["reduce"],
+        _member(job.member),
+        job.gain_e_per_adu,
+        job.member.frame.read_noise_e,
+        job.member.frame.saturation_adu,
+        job.provisional,
+        astuple(job.arithmetic),
+    )
+
+
+def _member(member: FrameInput) -> list[object]:
+    """Return what of a raw frame and its calibration enters a result."""
+    sections = [[plane.index, _section(plane.overscan), _section(plane.trim)] for plane in member.frame.planes]
+    masters = [[master.kind.value, master.sha256, master.how, master.exposure_ratio] for master in member.masters]
+    return [member.frame.frame_id, sections, masters]
+
+
+def _section(section: object) -> str:
+    """Return a section as text, so that members sort."""
+    return str(section)
+
+
+def _digest(*parts: object) -> str:
+    """Return the SHA-256 of the parts, written as canonical JSON (floats with repr, which is exact)."""
+    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- masters as inputs ------------------------------------------------------------------------------------------------
+
+
+def inputs_of(calibration: Calibration | None, settings: Settings) -> tuple[MasterInput, ...]:
+    """Return the chosen masters as inputs of a job."""
+    matches = calibration.matches if calibration is not None else ()
+    return tuple(match_input(match, settings) for match in matches)
+
+
+def match_input(match: Match, settings: Settings) -> MasterInput:
+    """Return a chosen master as an input of a job."""
+    master = match.master
+    return MasterInput(
+        master_id=master.master_id,
+        kind=master.kind,
+        path=str(settings.data_dir / master.path),
+        sha256=master.sha256,
+        exposure_s=master.exposure_s,
+        how=match.how,
+        delta_temp_c=match.delta_temp_c,
+        exposure_ratio=match.exposure_ratio,
+        age_h=match.age_h,
+    )
+
+
+def master_input(master: Master, settings: Settings) -> MasterInput:
+    """Return a master that is itself the subject of a job."""
+    path = str(settings.data_dir / master.path)
+    return MasterInput(master.master_id, master.kind, path, master.sha256, master.exposure_s, "subject", None, None, 0.0)
+
+
+def measured_gain(measured: list[tuple[float, float | None]]) -> tuple[float | None, str]:
+    """Return the median of gains measured on earlier nights, if there are enough and they agree.
+
+    The error is that of a median of n values: 1.2533 times their standard deviation over sqrt(n).
+    """
+    values = [value for value, _ in measured]
+    if len(values) < _MIN_GAIN_MEASUREMENTS:
+        return None, f"unknown: no setting, no card, {len(values)} of {_MIN_GAIN_MEASUREMENTS} measurements"
+    gain = statistics.median(values)
+    error = 1.2533 * statistics.stdev(values) / len(values) ** 0.5
+    if gain <= 0 or error >= _MAX_GAIN_ERROR_RATIO * gain:
+        return None, f"unknown: {len(values)} measurements scatter: {gain:.3g} +- {error:.2g} e-/ADU"
+    return gain, f"measured: median of {len(values)} flats of earlier nights"
+
+
+# --- paths ------------------------------------------------------------------------------------------------------------
+
+
+def master_path(settings: Settings, group: Group, night: str, job_id: str) -> str:
+    """Return the absolute path of a master: data/masters/<camera>/<kind>/<night>_<job8>.fits."""
+    folder = settings.data_dir / "masters" / slug(group.camera) / group.kind.value
+    return str(folder / f"{slug(night)}_{job_id[:8]}.fits")
+
+
+def product_path(settings: Settings, frame: FrameRecord, path: str, job_id: str) -> str:
+    """Return the absolute path of a product: data/reduced/<camera>/<night>/<stem>_<frame8>_<job8>.fits."""
+    folder = settings.data_dir / "reduced" / slug(frame.camera) / slug(frame.night or "no-night")
+    return str(folder / f"{stem(path)}_{frame.frame_id[:8]}_{job_id[:8]}.fits")
+
+
+def current_link(product: str) -> str:
+    """Return the stable name of a product: reduced/... without the job's hash, below current/."""
+    path = PurePath(product)
+    camera_night, data = path.parts[-3:-1], PurePath(*path.parts[:-4])
+    name = path.name.rsplit("_", 1)[0] + ".fits"
+    return str(data / "current" / PurePath(*camera_night) / name)
+
+
+def stem(path: str) -> str:
+    """Return the file name without its FITS suffixes, safe as part of a name of ours."""
+    return slug(re.sub(r"(\.(fits|fit|fts))?(\.(fz|gz))?$", "", PurePath(path).name, flags=re.IGNORECASE))
+
+
+def slug(text: str) -> str:
+    """Return the text with only letters, digits and ``._+-``, at most 64 of them, never starting with a dot."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", text)[:64].lstrip(".") or "-"

@@ -1,0 +1,380 @@
+"""Which jobs are due now: a function of what the catalogue says, the settings and the time.
+
+Facts become stale when their inputs change (a frame came, a master changed); planning looks at what is stale, and only
+at that: calibration frames that were never measured, nights whose masters may differ, master darks whose bias changed,
+science frames whose best masters may differ. A look ends with a job, with a wait, or with the finding that all is as it
+should be. Masters come before the frames that need them; a burst of frames is combined when it has been quiet, or at
+once when a science frame needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ingestd.records import (
+    Arithmetic,
+    BuildMaster,
+    Calibration,
+    Failure,
+    FrameInput,
+    FrameRecord,
+    Group,
+    Job,
+    Kind,
+    Master,
+    Match,
+    MeasureDark,
+    MeasureFrame,
+    ReduceFrame,
+    StaleNight,
+)
+from ingestd.rules import addresses, groups, matching
+from ingestd.settings import Camera, MasterRule, Settings
+
+_ORDER = {Kind.BIAS: 0, Kind.DARK: 1, Kind.FLAT: 2}
+
+
+class View(Protocol):
+    """What planning reads of the catalogue."""
+
+    def unmeasured(self, limit: int) -> list[FrameRecord]:
+        """Return calibration frames whose pixels were never looked at."""
+
+    def has_unmeasured(self, camera: str, configuration: str) -> bool:
+        """Return whether such frames exist for this configuration."""
+
+    def stale_nights(self) -> list[StaleNight]:
+        """Return the nights whose masters must be looked at again."""
+
+    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
+        """Return the frames of a group that may be members."""
+
+    def masters(self, camera: str, configuration: str, kind: Kind) -> list[Master]:
+        """Return the current masters of one configuration."""
+
+    def master(self, master_id: str) -> Master | None:
+        """Return a master, current or not."""
+
+    def stale_darks(self) -> list[Master]:
+        """Return master darks whose bias may have changed since they were measured."""
+
+    def measured_with(self, master_id: str) -> str | None:
+        """Return the bias that a master dark was last measured against."""
+
+    def stale_lights(self, limit: int) -> list[FrameRecord]:
+        """Return science frames whose masters must be chosen again."""
+
+    def current_reduction(self, frame_id: str) -> str | None:
+        """Return the job that made the current product of a frame."""
+
+    def failure(self, job_id: str) -> Failure | None:
+        """Return what is known of failed attempts at a job."""
+
+    def path_of(self, frame_id: str) -> str | None:
+        """Return where the frame was last seen, if it is still there."""
+
+    def gains(self, camera: str, configuration: str, before_night: str) -> list[tuple[float, float | None]]:
+        """Return the gains (e-/ADU, error) that flats of earlier nights gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledNight:
+    """A night that has all the masters it should have."""
+
+    group: Group
+    night: str
+    master_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A science frame whose current product is the one that is due."""
+
+    frame: FrameRecord
+    job_id: str
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A science frame that waits for a master, by setting."""
+
+    frame: FrameRecord
+    calibration: Calibration
+    detail: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one look found: jobs to submit and facts to record; ``next_look`` is the earliest time something is due."""
+
+    jobs: list[Job] = field(default_factory=list)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    settled_nights: list[SettledNight] = field(default_factory=list)
+    settled_darks: list[tuple[str, str | None]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    next_look: datetime | None = None
+
+    def look_again(self, when: datetime) -> None:
+        """Remember the earliest time at which another look is worth while."""
+        self.next_look = when if self.next_look is None else min(self.next_look, when)
+
+
+class Planner:
+    """One look at the catalogue.
+
+    Parameters
+    ----------
+    view : View
+        Reads of the catalogue.
+    settings : Settings
+    now : datetime
+        Decides only whether a burst is quiet and whether a failed job may be tried again.
+    in_flight : collection of str
+        Job addresses that workers hold.
+    capacity : int
+        How many jobs may be handed out at most.
+    drain : bool
+        Treat every burst as quiet (``ingestd scan``).
+    """
+
+    def __init__(
+        self,
+        view: View,
+        settings: Settings,
+        now: datetime,
+        *,
+        in_flight: Collection[str] = (),
+        capacity: int = 1,
+        drain: bool = False,
+    ) -> None:
+        self._view = view
+        self._settings = settings
+        self._now = now
+        self._in_flight = in_flight
+        self._capacity = capacity
+        self._drain = drain
+        self._cameras = {camera.name: camera for camera in settings.camera}
+        self._plan = Plan()
+        self._planned: set[str] = set()
+
+    def due(self) -> Plan:
+        """Return the jobs that are due, most urgent first, and the facts found on the way."""
+        self._measure_frames()
+        lights = self._view.stale_lights(max(self._capacity * 4, 50))
+        pending = self._plan_nights(wanted={_instrument(frame) for frame in lights})
+        self._measure_darks(pending)
+        for frame in lights:
+            if _instrument(frame) not in pending and self._has_room():
+                self._plan_light(frame)
+        return self._plan
+
+    # --- calibration frames -------------------------------------------------------------------------------------------
+
+    def _measure_frames(self) -> None:
+        """Hand out every calibration frame that was never measured."""
+        room = self._capacity + len(self._in_flight)
+        for frame in self._view.unmeasured(room):
+            path = self._view.path_of(frame.frame_id)
+            if path is None:
+                continue
+            arithmetic = addresses.arithmetic_of(self._settings)
+            member = FrameInput(frame, path, ())
+            job_id = addresses.of_measurement(frame, arithmetic)
+            self._submit(MeasureFrame(job_id, member, arithmetic))
+
+    def _plan_nights(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Look at every stale night; return the instruments (camera, configuration) whose masters are not final yet."""
+        pending: set[tuple[str, str]] = set()
+        for stale in sorted(self._view.stale_nights(), key=_night_order):
+            instrument = (stale.group.camera, stale.group.configuration)
+            if stale.group.kind == Kind.FLAT and instrument in pending:
+                continue
+            # even a night settled now may change what depends on it: that is looked at once it is recorded
+            pending.add(instrument)
+            if self._is_quiet(stale, forced=instrument in wanted) and not self._view.has_unmeasured(*instrument):
+                self._plan_night(stale.group, stale.night)
+        return pending
+
+    def _is_quiet(self, stale: StaleNight, *, forced: bool) -> bool:
+        """Return whether no frame of the burst came for a while; a clock that was set back counts as quiet."""
+        quiet_at = stale.touched_at + timedelta(seconds=self._settings.masters.quiet_s)
+        if self._drain or forced or not stale.touched_at <= self._now < quiet_at:
+            return True
+        self._plan.look_again(quiet_at)
+        return False
+
+    def _plan_night(self, group: Group, night: str) -> None:
+        """Submit the masters that a night lacks; settle the night if it lacks none."""
+        rule = self._rule(group.kind)
+        frames = self._view.usable_frames(group, groups.night_before(night, rule.window_d), night)
+        wanted = groups.select_members(frames, night, rule, self._settings.matching, group.kind)
+        complete, master_ids = True, []
+        for members in wanted:
+            job = self._build(group, night, members, rule)
+            if job is None or self._gave_up(job.job_id):
+                continue
+            if self._view.master(job.job_id) is not None:
+                master_ids.append(job.job_id)
+            else:
+                complete = False
+                self._submit(job)
+        if complete:
+            self._plan.settled_nights.append(SettledNight(group, night, tuple(sorted(master_ids))))
+
+    def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rule: MasterRule) -> BuildMaster | None:
+        """Return the order for one master, or None if it would have too few readable or calibratable members."""
+        inputs = []
+        for frame in members:
+            path = self._view.path_of(frame.frame_id)
+            if path is None:
+                continue
+            masters = self._calibration(frame) if group.kind == Kind.FLAT else None
+            if masters is not None and masters.waits and not masters.matches:
+                continue
+            inputs.append(FrameInput(frame, path, addresses.inputs_of(masters, self._settings)))
+        if len(inputs) < rule.minimum:
+            return None
+        exposure_s, ccd_temp_c, _, _ = groups.master_conditions([member.frame for member in inputs])
+        arithmetic = addresses.arithmetic_of(self._settings)
+        job = BuildMaster(
+            job_id="",
+            group=group,
+            night=night,
+            exposure_s=exposure_s,
+            ccd_temp_c=ccd_temp_c,
+            members=tuple(inputs),
+            gain_e_per_adu=self._camera(group.camera).gain_e_per_adu or inputs[0].frame.gain_e_per_adu,
+            arithmetic=arithmetic,
+            grade=groups.grade(len(inputs), rule),
+            product="",
+        )
+        job_id = addresses.of_master(job)
+        return replace(job, job_id=job_id, product=addresses.master_path(self._settings, group, night, job_id))
+
+    def _measure_darks(self, pending: Collection[tuple[str, str]]) -> None:
+        """Measure master darks against the bias that is valid for them now."""
+        for dark in self._view.stale_darks():
+            if (dark.camera, dark.configuration) in pending:
+                continue
+            biases = self._view.masters(dark.camera, dark.configuration, Kind.BIAS)
+            choice = matching.bias_for(dark, biases, self._settings)
+            bias = choice.master.master_id if isinstance(choice, Match) else None
+            arithmetic = addresses.arithmetic_of(self._settings)
+            job_id = addresses.of_dark_measurement(dark, bias, arithmetic)
+            if bias is None or bias == self._view.measured_with(dark.master_id) or self._gave_up(job_id):
+                self._plan.settled_darks.append((dark.master_id, bias))
+            elif isinstance(choice, Match):
+                self._submit(
+                    MeasureDark(
+                        job_id,
+                        dark.master_id,
+                        addresses.master_input(dark, self._settings),
+                        addresses.match_input(choice, self._settings),
+                        self._camera(dark.camera).gain_e_per_adu,
+                        arithmetic,
+                    )
+                )
+
+    # --- science frames -----------------------------------------------------------------------------------------------
+
+    def _plan_light(self, frame: FrameRecord) -> None:
+        """Choose the masters of one science frame: a job, a wait, or nothing to do."""
+        calibration = self._calibration(frame)
+        camera = self._camera(frame.camera)
+        missing = [wait for wait in calibration.waits if wait.kind.value in camera.requires]
+        if missing and self._settings.reduction.when_missing == "wait":
+            self._plan.held.append(Held(frame, calibration, missing[0].reason))
+            return
+        path = self._view.path_of(frame.frame_id)
+        if path is None:
+            self._plan.held.append(Held(frame, calibration, "the raw file is gone; put it back to reduce it"))
+            return
+        gain, gain_source = self._gain(frame, camera)
+        job = ReduceFrame(
+            job_id="",
+            member=FrameInput(frame, path, addresses.inputs_of(calibration, self._settings)),
+            skipped=_skipped(calibration),
+            gain_e_per_adu=gain,
+            gain_source=gain_source,
+            provisional=bool(missing),
+            arithmetic=addresses.arithmetic_of(self._settings),
+            product="",
+        )
+        job_id = addresses.of_reduction(job)
+        if self._view.current_reduction(frame.frame_id) == job_id:
+            self._plan.kept.append(Kept(frame, job_id, calibration))
+            return
+        product = addresses.product_path(self._settings, frame, path, job_id)
+        self._plan.calibrations[job_id] = calibration
+        self._submit(replace(job, job_id=job_id, product=product))
+
+    def _calibration(self, frame: FrameRecord) -> Calibration:
+        """Return the masters chosen for a science or flat frame."""
+        kinds = (Kind.BIAS, Kind.DARK, Kind.FLAT) if frame.kind == Kind.LIGHT else (Kind.BIAS, Kind.DARK)
+        masters = {kind: self._view.masters(frame.camera, frame.configuration.key(), kind) for kind in kinds}
+        return matching.calibration_for(frame, masters, self._settings, self._camera(frame.camera))
+
+    def _gain(self, frame: FrameRecord, camera: Camera) -> tuple[float | None, str]:
+        """Return the gain in e-/ADU and where it comes from: settings, header, earlier nights, or nowhere."""
+        if camera.gain_e_per_adu is not None:
+            return camera.gain_e_per_adu, "settings: camera.gain_e_per_adu"
+        if frame.gain_e_per_adu is not None:
+            return frame.gain_e_per_adu, f"header: {frame.source('gain_e_per_adu')}"
+        measured = self._view.gains(frame.camera, frame.configuration.key(), frame.night or "")
+        return addresses.measured_gain(measured)
+
+    def _camera(self, name: str) -> Camera:
+        """Return the settings of a camera; one that left the settings keeps the defaults."""
+        return self._cameras.get(name) or Camera(name)
+
+    # --- handing out --------------------------------------------------------------------------------------------------
+
+    def _rule(self, kind: Kind) -> MasterRule:
+        """Return the settings of one kind of master."""
+        masters = self._settings.masters
+        return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind]
+
+    def _has_room(self) -> bool:
+        """Return whether another job may be handed out."""
+        return len(self._plan.jobs) < self._capacity
+
+    def _gave_up(self, job_id: str) -> bool:
+        """Return whether a job failed so often that it is not tried again by itself."""
+        failure = self._view.failure(job_id)
+        return failure is not None and failure.final
+
+    def _submit(self, job: Job) -> None:
+        """Hand out a job unless a worker holds it, it must wait after a failure, or there is no room."""
+        if job.job_id in self._in_flight or job.job_id in self._planned:
+            return
+        failure = self._view.failure(job.job_id)
+        if failure is not None and failure.final:
+            return
+        if failure is not None and failure.next_try > self._now:
+            self._plan.look_again(failure.next_try)
+            return
+        if self._has_room():
+            self._planned.add(job.job_id)
+            self._plan.jobs.append(job)
+
+
+def _instrument(frame: FrameRecord) -> tuple[str, str]:
+    """Return camera and configuration: what frames must share to calibrate each other."""
+    return frame.camera, frame.configuration.key()
+
+
+def _night_order(stale: StaleNight) -> tuple[int, str, str, str, str]:
+    """Order nights so that parents come before what is built with them."""
+    group = stale.group
+    return _ORDER[group.kind], stale.night, group.camera, group.configuration, group.filter_name or ""
+
+
+def _skipped(calibration: Calibration) -> tuple[tuple[str, str], ...]:
+    """Return each step that has no master, with the reason."""
+    return tuple((wait.kind.value, wait.reason) for wait in calibration.waits)
+

@@ -1,0 +1,98 @@
+"""Settings: config.toml as shipped equals the defaults, and every mistake is named with key, value and what is allowed."""
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ingestd.errors import SettingsInvalid
+from ingestd.settings import Camera, Keywords, Settings, load_settings, parse_settings
+
+SHIPPED = Path(__file__).parents[1] / "config.toml"
+ONE_CAMERA = {"camera": [{"name": "main"}]}
+
+
+def test_shipped_file_equals_the_defaults():
+    assert load_settings(SHIPPED) == Settings(camera=(Camera("camera1"),))
+
+
+def test_shipped_file_shows_every_key():
+    """Every field of every section stands in the file, at least as a comment."""
+    text = SHIPPED.read_text()
+
+    def missing(cls):
+        for field in dataclasses.fields(cls):
+            value = field.default if field.default is not dataclasses.MISSING else None
+            section = field.default_factory() if field.default_factory is not dataclasses.MISSING else value
+            if dataclasses.is_dataclass(section):
+                yield from missing(type(section))
+            elif not re.search(rf"^(# )?{field.name} = |^(# )?\[+(camera\.)?{field.name}\]", text, re.MULTILINE):
+                yield f"{cls.__name__}.{field.name}"
+
+    assert [*missing(Settings), *missing(Camera), *missing(Keywords)] == []
+
+
+def test_commented_keys_are_valid_when_uncommented():
+    text = re.sub(r"^# ?(?=[\[a-z])(?!ingestd settings|Relative)", "", SHIPPED.read_text(), flags=re.MULTILINE)
+    settings = parse_settings(tomllib.loads(text))
+    assert settings.site.longitude_deg == -105.82
+    assert settings.camera[0].keywords.words == {"MYBIAS": "bias"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mastres": {}}, ["mastres", "unknown key", "did you mean 'masters'"]),
+        ({"masters": {"flat": {"minimun": 2}}}, ["masters.flat.minimun", "unknown key", "'minimum'"]),
+        ({"masters": {"flat": {"minimum": "2"}}}, ["masters.flat.minimum = '2'", "a whole number"]),
+        ({"masters": {"flat": {"minimum": True}}}, ["masters.flat.minimum = True", "a whole number"]),
+        ({"masters": {"sigma": -1}}, ["masters.sigma = -1.0", "between 1 and 100"]),
+        ({"masters": {"sigma": float("nan")}}, ["masters.sigma = nan", "between 1 and 100"]),
+        ({"masters": {"bias": {"minimum": 9, "maximum": 4}}}, ["masters.bias.minimum = 9", "maximum = 4"]),
+        ({"web": []}, ["web = []", "must be a table"]),
+        ({"web": {"port": 70000}}, ["web.port = 70000", "between 0 and 65535"]),
+        ({"arrival": {"polling": "allways"}}, ["arrival.polling = 'allways'", "'auto'", "did you mean 'always'"]),
+        ({"camera": []}, ["no [[camera]]"]),
+        ({"camera": [{}]}, ["camera.name", "missing"]),
+        ({"camera": [{"name": "a/b"}]}, ["camera.name = 'a/b'", "letters"]),
+        ({"camera": [{"name": "a"}, {"name": "a"}]}, ["camera.name = 'a'", "two cameras"]),
+        ({"camera": [{"name": "a", "directories": "x"}]}, ["camera.directories = 'x'", "must be a list"]),
+        ({"camera": [{"name": "a", "requires": ["drak"]}]}, ["camera.requires = 'drak'", "bias, dark and flat"]),
+        ({"camera": [{"name": "a", "match": {"INSTRUME": []}}]}, ["camera.match", "table of single values"]),
+        ({"paths": {"data": "incoming/data"}}, ["paths.data = 'incoming/data'", "inside the watched directory"]),
+    ],
+)
+def test_mistake_is_named_with_key_value_and_what_is_allowed(change, words):
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings({**ONE_CAMERA, **change}, "config.toml")
+    assert str(caught.value).startswith("config.toml: ")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_toml_error_names_file_and_line(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("[site]\nname = \n")
+    with pytest.raises(SettingsInvalid, match=r"broken\.toml: not valid TOML.*line 2"):
+        load_settings(path)
+
+
+def test_missing_file_is_said(tmp_path):
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_partial_master_rule_keeps_the_defaults_of_its_kind():
+    settings = parse_settings({**ONE_CAMERA, "masters": {"dark": {"minimum": 2}}})
+    assert (settings.masters.dark.minimum, settings.masters.dark.valid_d) == (2, 180.0)
+
+
+def test_partial_matching_rule_keeps_optional_limits_unset():
+    settings = parse_settings({**ONE_CAMERA, "matching": {"flat": {}}})
+    assert settings.matching.flat.max_delta_temp_c is None
+
+
+def test_whole_number_is_taken_where_a_number_is_wanted():
+    assert parse_settings({**ONE_CAMERA, "masters": {"sigma": 4}}).masters.sigma == 4.0
