@@ -43,15 +43,15 @@ class FrameRejected(IngestdError):
         Reason code, a short word such as ``not_fits``.
     detail : str
         What was seen, with the numbers.
+    frame_id : str, optional
+        Which frame it is, where several are at work.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, frame_id: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-    def __reduce__(self) -> tuple[type["FrameRejected"], tuple[str, str]]:
-        return type(self), (self.reason, self.detail)
+        self.frame_id = frame_id
 
 
 class FrameChanged(IngestdError):

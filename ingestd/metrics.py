@@ -1,4 +1,4 @@
-"""The table METRICS: every quality figure that ingestd measures, declared once for database, exporter and documentation.
+"""The table METRICS: every quality figure of ingestd, declared once for database, exporter and documentation.
 
 Each row has one function of the same name in ``pixels/quality``; a test compares the two sets. A name is unique: where
 ``subject`` is ``frame or master`` the same figure is measured on raw frames and on the masters made of them.
@@ -86,8 +86,8 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ADU",
         "master",
         (Kind.BIAS,),
-        "Read noise from pairs of biases: clipped standard deviation of the difference over sqrt(2), without the step of "
-        "the converter, mean over pairs",
+        "Read noise from pairs of biases: clipped standard deviation of the difference over sqrt(2), without the step "
+        "of the converter, mean over pairs",
         _HOWELL,
     ),
     MetricDeclaration(

@@ -414,13 +414,15 @@ class BuildMaster:
 
 @dataclass(frozen=True, slots=True)
 class ReduceFrame:
-    """Reduce one science frame; ``skipped`` pairs a step with the reason why it has no master."""
+    """Reduce one science frame; ``skipped`` and ``not_needed`` pair a step with the reason why it has no master."""
 
     job_id: str
     member: FrameInput
     skipped: tuple[tuple[str, str], ...]
+    not_needed: tuple[tuple[str, str], ...]
     gain_e_per_adu: float | None
     gain_source: str
+    read_noise_e: float | None
     provisional: bool
     arithmetic: Arithmetic
     product: str
@@ -478,11 +480,13 @@ class StaleNight:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How often a job failed on our side, and when it may be tried again."""
+    """How often a job has failed on our side (``deaths``: its worker died), and when it may be tried again."""
 
     job_id: str
+    frame_id: str | None
+    master_group: str
     attempts: int
     deaths: int
-    next_try: datetime
-    final: bool
+    next_try: datetime | None
     reason: str
+    is_final: bool

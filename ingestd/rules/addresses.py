@@ -68,7 +68,7 @@ def of_reduction(job: ReduceFrame) -> str:
         ALGORITHMS["reduce"],
         _member(job.member),
         job.gain_e_per_adu,
-        job.member.frame.read_noise_e,
+        job.read_noise_e,
         job.member.frame.saturation_adu,
         job.provisional,
         astuple(job.arithmetic),

@@ -6,6 +6,7 @@ up to the end of that night within the window. Nothing here depends on the order
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -25,8 +26,8 @@ GRADES = ("green", "yellow", "orange", "red")
 GREEN_MEMBERS, YELLOW_MEMBERS, ORANGE_MEMBERS = 10, 5, 3
 """Fewest members of a grade: N of them raise the noise of a frame by the factor sqrt(1 + 1/N): 5 %, 10 %, 15 %."""
 
-GREEN_AGE_RATIO, YELLOW_AGE_RATIO = 0.1, 7 / 30
-"""Greatest age of a grade as a part of the validity: 3 and 7 of 30 days (BlackBOX)."""
+GREEN_AGE_D, YELLOW_AGE_D, ORANGE_AGE_D = 3, 7, 30
+"""Greatest age of a grade in days (BlackBOX), for a validity of 30 days; in proportion for any other."""
 
 _WORST = len(GRADES) - 1
 _RANKS = {grade: rank for rank, grade in enumerate(GRADES)}
@@ -72,9 +73,9 @@ def clusters(
 ) -> tuple[tuple[int, ...], ...]:
     """Return the clusters of values, each as the indices of its values.
 
-    In the sorted values a new cluster starts where the gap exceeds the tolerance; a cluster wider than two tolerances is
-    split at its largest gap, and its parts likewise. Of equal largest gaps the one nearest to the middle of the cluster
-    counts, so that a steady drift is halved and does not lose one value after the other; of those the lower one.
+    In the sorted values a new cluster starts where the gap exceeds the tolerance; a cluster wider than two tolerances
+    is split at its largest gap, and its parts likewise. Of equal largest gaps the one nearest to the middle of the
+    cluster counts, so that a steady drift is halved and does not lose one value after the other; of those the lower.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def _split(levels: Sequence[float], reach: Callable[[float], float]) -> list[Seq
     """Return sorted distinct values as clusters, lowest first."""
     edges = [i for i in range(1, len(levels)) if distance(levels[i], levels[i - 1]) > reach(levels[i - 1])]
     bounds = [0, *edges, len(levels)]
-    waiting = [levels[low:high] for low, high in zip(bounds, bounds[1:], strict=False) if high > low]
+    waiting = [levels[low:high] for low, high in itertools.pairwise(bounds) if high > low]
     waiting.reverse()
     found = []
     while waiting:
@@ -246,13 +247,13 @@ def grade(member_count: int, rule: MasterRule) -> str:
 
 
 def age_grade(age_h: float, valid_d: float) -> str:
-    """Return the grade of a master by its age in hours at the frame, a part of its validity in days."""
-    age_d = age_h / 24
-    if age_d > valid_d:
+    """Return the grade of a master by its age in hours at the frame, in proportion to its validity in days."""
+    age = age_h / 24 * ORANGE_AGE_D
+    if age > ORANGE_AGE_D * valid_d:
         return "red"
-    if age_d > YELLOW_AGE_RATIO * valid_d:
+    if age > YELLOW_AGE_D * valid_d:
         return "orange"
-    return "yellow" if age_d > GREEN_AGE_RATIO * valid_d else "green"
+    return "yellow" if age > GREEN_AGE_D * valid_d else "green"
 
 
 def grade_rank(name: str) -> int:

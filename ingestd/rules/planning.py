@@ -25,23 +25,27 @@ from ingestd.records import (
     Job,
     Kind,
     Master,
+    MasterInput,
     Match,
     MeasureDark,
     MeasureFrame,
+    NotNeeded,
     ReduceFrame,
     StaleNight,
 )
 from ingestd.rules import addresses, groups, matching
 from ingestd.settings import Camera, MasterRule, Settings
 
+_LIGHTS_AT_ONCE = 50
+_PEDESTAL = "a frame that still holds its bias level is not divided by a flat"
 _ORDER = {Kind.BIAS: 0, Kind.DARK: 1, Kind.FLAT: 2}
 
 
 class View(Protocol):
     """What planning reads of the catalogue."""
 
-    def unmeasured(self, limit: int) -> list[FrameRecord]:
-        """Return calibration frames whose pixels were never looked at."""
+    def unmeasured(self, limit: int, now: datetime | None = None) -> list[FrameRecord]:
+        """Return calibration frames whose pixels were never looked at, without those that pause after a failure."""
 
     def has_unmeasured(self, camera: str, configuration: str) -> bool:
         """Return whether such frames exist for this configuration."""
@@ -55,8 +59,8 @@ class View(Protocol):
     def masters(self, camera: str, configuration: str, kind: Kind) -> list[Master]:
         """Return the current masters of one configuration."""
 
-    def master(self, master_id: str) -> Master | None:
-        """Return a master, current or not."""
+    def known_masters(self, master_ids: list[str]) -> set[str]:
+        """Return those of the masters that are recorded and whose file stands."""
 
     def stale_darks(self) -> list[Master]:
         """Return master darks whose bias may have changed since they were measured."""
@@ -64,8 +68,8 @@ class View(Protocol):
     def measured_with(self, master_id: str) -> str | None:
         """Return the bias that a master dark was last measured against."""
 
-    def stale_lights(self, limit: int) -> list[FrameRecord]:
-        """Return science frames whose masters must be chosen again."""
+    def stale_lights(self, limit: int, newest_first: bool = True, now: datetime | None = None) -> list[FrameRecord]:  # noqa: FBT001, FBT002 - as the catalogue has it
+        """Return science frames whose masters must be chosen again, without those that pause after a failure."""
 
     def current_reduction(self, frame_id: str) -> str | None:
         """Return the job that made the current product of a frame."""
@@ -114,7 +118,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     settled_nights: list[SettledNight] = field(default_factory=list)
-    settled_darks: list[tuple[str, str | None]] = field(default_factory=list)
+    settled_darks: list[str] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     next_look: datetime | None = None
@@ -165,7 +169,7 @@ class Planner:
     def due(self) -> Plan:
         """Return the jobs that are due, most urgent first, and the facts found on the way."""
         self._measure_frames()
-        lights = self._view.stale_lights(max(self._capacity * 4, 50))
+        lights = self._view.stale_lights(max(self._capacity * 4, _LIGHTS_AT_ONCE), now=self._now)
         pending = self._plan_nights(wanted={_instrument(frame) for frame in lights})
         self._measure_darks(pending)
         for frame in lights:
@@ -178,7 +182,7 @@ class Planner:
     def _measure_frames(self) -> None:
         """Hand out every calibration frame that was never measured."""
         room = self._capacity + len(self._in_flight)
-        for frame in self._view.unmeasured(room):
+        for frame in self._view.unmeasured(room, self._now):
             path = self._view.path_of(frame.frame_id)
             if path is None:
                 continue
@@ -213,18 +217,13 @@ class Planner:
         rule = self._rule(group.kind)
         frames = self._view.usable_frames(group, groups.night_before(night, rule.window_d), night)
         wanted = groups.select_members(frames, night, rule, self._settings.matching, group.kind)
-        complete, master_ids = True, []
-        for members in wanted:
-            job = self._build(group, night, members, rule)
-            if job is None or self._gave_up(job.job_id):
-                continue
-            if self._view.master(job.job_id) is not None:
-                master_ids.append(job.job_id)
-            else:
-                complete = False
-                self._submit(job)
-        if complete:
-            self._plan.settled_nights.append(SettledNight(group, night, tuple(sorted(master_ids))))
+        jobs = [job for members in wanted if (job := self._build(group, night, members, rule)) is not None]
+        known = self._view.known_masters([job.job_id for job in jobs])
+        missing = [job for job in jobs if job.job_id not in known and not self._gave_up(job.job_id)]
+        for job in missing:
+            self._submit(job)
+        if not missing:
+            self._plan.settled_nights.append(SettledNight(group, night, tuple(sorted(known))))
 
     def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rule: MasterRule) -> BuildMaster | None:
         """Return the order for one master, or None if it would have too few readable or calibratable members."""
@@ -267,7 +266,7 @@ class Planner:
             arithmetic = addresses.arithmetic_of(self._settings)
             job_id = addresses.of_dark_measurement(dark, bias, arithmetic)
             if bias is None or bias == self._view.measured_with(dark.master_id) or self._gave_up(job_id):
-                self._plan.settled_darks.append((dark.master_id, bias))
+                self._plan.settled_darks.append(dark.master_id)
             elif isinstance(choice, Match):
                 self._submit(
                     MeasureDark(
@@ -295,12 +294,19 @@ class Planner:
             self._plan.held.append(Held(frame, calibration, "the raw file is gone; put it back to reduce it"))
             return
         gain, gain_source = self._gain(frame, camera)
+        inputs = addresses.inputs_of(calibration, self._settings)
+        skipped = _skipped(calibration)
+        if not _loses_its_pedestal(frame, inputs, self._settings):
+            skipped += tuple((master.kind.value, _PEDESTAL) for master in inputs)
+            inputs = ()
         job = ReduceFrame(
             job_id="",
-            member=FrameInput(frame, path, addresses.inputs_of(calibration, self._settings)),
-            skipped=_skipped(calibration),
+            member=FrameInput(frame, path, inputs),
+            skipped=skipped,
+            not_needed=_not_needed(calibration),
             gain_e_per_adu=gain,
             gain_source=gain_source,
+            read_noise_e=camera.read_noise_e if camera.read_noise_e is not None else frame.read_noise_e,
             provisional=bool(missing),
             arithmetic=addresses.arithmetic_of(self._settings),
             product="",
@@ -346,16 +352,16 @@ class Planner:
     def _gave_up(self, job_id: str) -> bool:
         """Return whether a job failed so often that it is not tried again by itself."""
         failure = self._view.failure(job_id)
-        return failure is not None and failure.final
+        return failure is not None and failure.is_final
 
     def _submit(self, job: Job) -> None:
         """Hand out a job unless a worker holds it, it must wait after a failure, or there is no room."""
         if job.job_id in self._in_flight or job.job_id in self._planned:
             return
         failure = self._view.failure(job.job_id)
-        if failure is not None and failure.final:
+        if failure is not None and failure.is_final:
             return
-        if failure is not None and failure.next_try > self._now:
+        if failure is not None and failure.next_try is not None and failure.next_try > self._now:
             self._plan.look_again(failure.next_try)
             return
         if self._has_room():
@@ -378,3 +384,15 @@ def _skipped(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     """Return each step that has no master, with the reason."""
     return tuple((wait.kind.value, wait.reason) for wait in calibration.waits)
 
+
+
+def _not_needed(calibration: Calibration) -> tuple[tuple[str, str], ...]:
+    """Return each step that this frame does without, with the reason."""
+    choices = (calibration.bias, calibration.dark, calibration.flat)
+    return tuple((choice.kind.value, choice.reason) for choice in choices if isinstance(choice, NotNeeded))
+
+
+def _loses_its_pedestal(frame: FrameRecord, inputs: Sequence[MasterInput], settings: Settings) -> bool:
+    """Return whether bias, dark or overscan takes the bias level out of the frame."""
+    has_overscan = settings.reduction.overscan and all(plane.overscan is not None for plane in frame.planes)
+    return has_overscan or any(master.kind in (Kind.BIAS, Kind.DARK) for master in inputs)

@@ -1,0 +1,51 @@
+"""How rows look on a terminal and in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import click
+
+Row = Mapping[str, object]
+
+
+def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, empty: str) -> None:
+    """Print rows as a JSON array (all columns) or as a table (``columns``: key to heading)."""
+    if as_json:
+        click.echo(json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False, default=str))
+    elif not rows:
+        click.echo(empty)
+    else:
+        click.echo(table(rows, columns))
+
+
+def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    """Return rows as aligned text; numbers to the right, a missing value as a dash."""
+    cells = [[_text(key, row.get(key)) for key in columns] for row in rows]
+    widths = [
+        max(len(heading), *(len(line[i]) for line in cells)) for i, heading in enumerate(columns.values())
+    ]
+    is_number = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns]
+    lines = [_line(list(columns.values()), widths, [False] * len(widths))]
+    lines += [_line(line, widths, is_number) for line in cells]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """Return one aligned line."""
+    return "  ".join(
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ).rstrip()
+
+
+def _text(key: str, value: object) -> str:
+    """Return one cell; identifiers are cut to 8 digits, as in file names, and control characters are escaped."""
+    if value is None or value == "":
+        return "-"
+    if key in ("frame_id", "master_id"):
+        return str(value)[:8]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))[:100]

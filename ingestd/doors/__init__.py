@@ -1,0 +1,1 @@
+"""The only rooms with an outside handle, one for each outside thing: files, database, directories, processes, sockets."""

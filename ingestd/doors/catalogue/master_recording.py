@@ -1,0 +1,198 @@
+"""What became of calibration frames and masters: each method is one transaction, so a kill leaves work due or done."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ingestd.doors.catalogue.figures import Figures
+from ingestd.doors.catalogue.rows import (
+    master_row,
+    optional_text,
+    time_text,
+)
+from ingestd.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from ingestd.records import Group, Master, Outcome
+
+
+class MasterRecording(Figures):
+    """The last room of a calibration frame's path."""
+
+    def record_measured(self, frame_id: str, outcome: Outcome, unit_of: Mapping[str, str], now: datetime) -> None:
+        """Record the figures of a calibration frame: it may be a member now, so its nights are to be settled.
+
+        Parameters
+        ----------
+        frame_id : str
+            The frame.
+        outcome : Outcome
+            Of its MeasureFrame.
+        unit_of : mapping
+            The unit of each metric by name.
+        now : datetime
+            The time of the change.
+        """
+        with self.transaction():
+            self._replace_figures_of_frame(frame_id, outcome, unit_of, is_current=True)
+            parameters = {"frame_id": frame_id, "now": time_text(now)}
+            self._write(_MEASURED, parameters)
+            self._forget_failures(frame_id)
+            self._refresh_membership([frame_id], now)
+            self._touch_nights_of_frame(frame_id, now)
+
+    def record_master(
+        self, master: Master, job_id: str, outcome: Outcome, units: Mapping[str, str], now: datetime
+    ) -> None:
+        """Record a master that was built; it is not current before its night is settled.
+
+        Parameters
+        ----------
+        master : Master
+            ``path`` is relative to the data directory.
+        job_id : str
+            The job that built it.
+        outcome : Outcome
+            With the size and the figures.
+        units : mapping
+            The unit of each metric by name.
+        now : datetime
+            The time of the change.
+        """
+        row = {**master_row(master), "size_bytes": outcome.size_bytes, "now": time_text(now)}
+        members: list[dict[str, object]] = [
+            {"master_id": master.master_id, "position": position, "frame_id": frame_id}
+            for position, frame_id in enumerate(master.members)
+        ]
+        parents: list[dict[str, object]] = [
+            {"master_id": master.master_id, "position": position, "parent_id": parent_id}
+            for position, parent_id in enumerate(master.parents)
+        ]
+        with self.transaction():
+            self._write(_PUT_MASTER, row)
+            self._write(_DROP_MEMBERS, row)
+            self._write(_DROP_PARENTS, row)
+            self._write_many(_PUT_MEMBER, members)
+            self._write_many(_PUT_PARENT, parents)
+            self._replace_figures_of_master(master, job_id, outcome, units)
+            self._write(_CLEAR_FAILURE, {"job_id": job_id})
+
+    def settle_night(
+        self,
+        group: Group,
+        night: str,
+        master_ids: Sequence[str],
+        now: datetime,
+        valid_d: float | None = None,
+    ) -> bool:
+        """Make exactly these masters the current ones of a group and night; the night is no longer stale.
+
+        If that changes the set, everything that its masters can be used for is to be planned again.
+
+        Parameters
+        ----------
+        group, night
+            Which night.
+        master_ids : sequence of str
+            All of them recorded; empty where too few frames are left.
+        now : datetime
+            The time of the change.
+        valid_d : float, optional
+            Days for which the masters are valid, by default the settings'.
+
+        Returns
+        -------
+        bool
+            Whether the set of current masters changed.
+
+        Raises
+        ------
+        ValueError
+            If a master is not recorded, or its file was pruned.
+        """
+        key = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+            "night": night,
+            "ids": json.dumps(list(master_ids)),
+            "now": time_text(now),
+        }
+        with self.transaction():
+            found = {row["master_id"] for row in self._rows(_WANTED_MASTERS, key)}
+            if found != set(master_ids):
+                raise ValueError(f"not recorded: masters {sorted(set(master_ids) - found)} of the night {night}")
+            flipped = self._rows(_FLIPPED_MASTERS, key)
+            self._write(_SETTLE_NIGHT, {**key, "filter_name": key["filter_name"] or ""})
+            for row in flipped:
+                self._flip(row["master_id"], now)
+            self._touch_what_masters_serve(flipped, now, valid_d)
+        return bool(flipped)
+
+    def record_dark_measured(  # noqa: PLR0917 - what happened, to what, when
+        self, master_id: str, bias_id: str, job_id: str, outcome: Outcome, units: Mapping[str, str], now: datetime
+    ) -> None:
+        """Record what a master dark gave against a master bias, in place of what it gave against another.
+
+        The master stays stale until planning has confirmed with ``keep_dark`` that this bias is still the one: another
+        may have come while the worker ran.
+        """
+        with self.transaction():
+            self._replace_figures_of_dark(master_id, job_id, outcome, units)
+            parameters = {"master_id": master_id, "bias_id": bias_id, "job_id": job_id, "now": time_text(now)}
+            self._write(_DARK_MEASURED, parameters)
+            self._write(_CLEAR_FAILURE, parameters)
+
+    def keep_dark(self, master_id: str) -> None:
+        """Record that a master dark needs no measurement: it had the right bias, or there is none."""
+        with self.transaction():
+            self._write(_KEEP_DARK, {"master_id": master_id})
+
+    def _flip(self, master_id: str, now: datetime) -> None:
+        """Make a master current, or no longer; its members, and its figures, follow."""
+        parameters = {"master_id": master_id}
+        self._write(_FLIP_MASTER, parameters)
+        self._write(_FLIP_FIGURES, parameters)
+        members = [row["frame_id"] for row in self._rows(_MEMBERS_OF, parameters)]
+        self._refresh_membership(members, now)
+
+
+_MEASURED = """UPDATE frames SET measured = 1, stale = 0, retry_at = NULL, changed_at = :now,
+    state = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN 'done' ELSE state END,
+    detail = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN '' ELSE detail END,
+    reason = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN 'catalogued' ELSE reason END
+    WHERE frame_id = :frame_id"""
+_CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
+_PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
+        night, first_obs, last_obs, member_count, grade, path, sha256, size_bytes, created_at)
+    VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
+        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :size_bytes, :now)
+    ON CONFLICT (master_id) DO UPDATE SET exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
+        night = excluded.night, grade = excluded.grade, path = excluded.path, sha256 = excluded.sha256,
+        size_bytes = excluded.size_bytes, pruned_at = NULL"""
+_DROP_MEMBERS = "DELETE FROM members WHERE master_id = :master_id"
+_DROP_PARENTS = "DELETE FROM parents WHERE master_id = :master_id"
+_PUT_MEMBER = "INSERT INTO members (master_id, position, frame_id) VALUES (:master_id, :position, :frame_id)"
+_PUT_PARENT = "INSERT INTO parents (master_id, position, parent_id) VALUES (:master_id, :position, :parent_id)"
+_WANTED_MASTERS = """SELECT master_id FROM masters
+    WHERE master_id IN (SELECT value FROM json_each(:ids)) AND pruned_at IS NULL"""
+_FLIPPED_MASTERS = """SELECT * FROM masters
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name IS :filter_name
+    AND night = :night AND current = 1 AND master_id NOT IN (SELECT value FROM json_each(:ids))
+    UNION ALL
+    SELECT * FROM masters WHERE master_id IN (SELECT value FROM json_each(:ids)) AND current = 0"""
+_SETTLE_NIGHT = """UPDATE nights SET stale = 0
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :filter_name
+    AND night = :night"""
+_FLIP_MASTER = "UPDATE masters SET current = 1 - current, stale = kind = 'dark' WHERE master_id = :master_id"
+_FLIP_FIGURES = """UPDATE metrics SET current = (SELECT current FROM masters WHERE master_id = :master_id)
+    WHERE master_id = :master_id"""
+_MEMBERS_OF = "SELECT frame_id FROM members WHERE master_id = :master_id"
+_DARK_MEASURED = """UPDATE masters SET stale = stale AND measured_job IS NOT :job_id, measured_with = :bias_id,
+    measured_job = :job_id WHERE master_id = :master_id"""
+_KEEP_DARK = "UPDATE masters SET stale = 0 WHERE master_id = :master_id"

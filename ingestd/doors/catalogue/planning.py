@@ -1,0 +1,198 @@
+"""What planning asks on every tick: what is due, and what it could be done with. Each question is one index look-up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ingestd.doors.catalogue.reading import MASTER_COLUMNS, Reading
+from ingestd.doors.catalogue.rows import (
+    group_filter,
+    optional_text,
+    optional_time_text,
+    read_failure,
+    read_time,
+)
+from ingestd.records import Group, Kind, StaleNight
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ingestd.records import Failure, FrameRecord, Master
+
+_EVER = "9999"
+_NEVER = ""
+
+
+class Planning(Reading):
+    """Read-only questions about due work and usable inputs."""
+
+    def unmeasured(self, limit: int, now: datetime | None = None) -> list[FrameRecord]:
+        """Return calibration frames that are to be measured, the newest observation first.
+
+        Parameters
+        ----------
+        limit : int
+            At most so many.
+        now : datetime, optional
+            Leave out frames whose back-off after a failure ends later; by default none are left out.
+        """
+        return self._frames(self._rows(_UNMEASURED, {"limit": limit, "now": optional_time_text(now) or _EVER}))
+
+    def has_unmeasured(self, camera: str, configuration: str) -> bool:
+        """Return whether a calibration frame of the set-up waits to be measured; one that failed does not count."""
+        return bool(self._value(_HAS_UNMEASURED, {"camera": camera, "configuration": configuration}))
+
+    def stale_nights(self, limit: int = -1) -> list[StaleNight]:
+        """Return the groups and nights whose masters must be settled again, the longest quiet first."""
+        return [
+            StaleNight(
+                Group(row["camera"], Kind(row["kind"]), row["configuration"], row["filter_name"] or None),
+                row["night"],
+                read_time(row["touched_at"]),
+            )
+            for row in self._rows(_STALE_NIGHTS, {"limit": limit})
+        ]
+
+    def stale_lights(
+        self,
+        limit: int,
+        newest_first: bool = True,  # noqa: FBT001, FBT002 - reads well
+        now: datetime | None = None,
+    ) -> list[FrameRecord]:
+        """Return science frames that are to be planned again.
+
+        Parameters
+        ----------
+        limit : int
+            At most so many.
+        newest_first : bool
+            By observation time: what arrives now goes before the backlog.
+        now : datetime, optional
+            Leave out frames whose back-off after a failure ends later; by default none are left out.
+        """
+        query = _STALE_LIGHTS_NEWEST if newest_first else _STALE_LIGHTS_OLDEST
+        return self._frames(self._rows(query, {"limit": limit, "now": optional_time_text(now) or _EVER}))
+
+    def stale_darks(self) -> list[Master]:
+        """Return current master darks that must be measured, or whose bias master may have changed since."""
+        return self._masters(self._rows(_STALE_DARKS))
+
+    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
+        """Return the good frames of a group in a range of nights, ordered by observation time and frame_id.
+
+        Good: measured, still there, newest of its pixels, not quarantined, and no flag keeps it out of masters.
+        """
+        parameters = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "group_filter": group_filter(group.kind, group.filter_name),
+            "first_night": first_night,
+            "last_night": last_night,
+        }
+        return self._frames(self._rows(_USABLE, parameters))
+
+    def masters(
+        self,
+        camera: str,
+        configuration: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return the current masters of a kind for a set-up, ordered by last observation and master_id.
+
+        Parameters
+        ----------
+        camera, configuration : str
+            The set-up; ``Configuration.key()``.
+        kind : Kind
+            Bias, dark or flat.
+        since, until : datetime, optional
+            Only masters whose last member was observed in this interval. A master is valid for a frame at ``t`` only if
+            it ends after ``t - valid_d`` and begins before ``t + valid_d``, so ends before ``t + valid_d + window_d``.
+        """
+        parameters = {
+            "camera": camera,
+            "configuration": configuration,
+            "kind": kind.value,
+            "since": optional_time_text(since) or _NEVER,
+            "until": optional_time_text(until) or _EVER,
+        }
+        return self._masters(self._rows(_MASTERS, parameters))
+
+    def night_masters(self, group: Group, night: str) -> list[Master]:
+        """Return the current masters of one group and night."""
+        parameters = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+            "night": night,
+        }
+        return self._masters(self._rows(_NIGHT_MASTERS, parameters))
+
+    def known_masters(self, master_ids: list[str]) -> set[str]:
+        """Return those of the masters that are recorded and whose file has not been pruned."""
+        return {row[0] for row in self._rows(_KNOWN_MASTERS, {"ids": json.dumps(master_ids)})}
+
+    def measured_with(self, master_id: str) -> str | None:
+        """Return the bias master against which a master dark was last measured, or None."""
+        found = self._value(_MEASURED_WITH, {"master_id": master_id})
+        return None if found is None else str(found)
+
+    def current_reduction(self, frame_id: str) -> str | None:
+        """Return the job that made the frame's current product, or None."""
+        found = self._value(_CURRENT_REDUCTION, {"frame_id": frame_id})
+        return None if found is None else str(found)
+
+    def gains(self, camera: str, configuration: str, before_night: str) -> list[tuple[float, float | None]]:
+        """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, oldest first."""
+        parameters = {"camera": camera, "configuration": configuration, "night": before_night}
+        return [(row["value"], row["error"]) for row in self._rows(_GAINS, parameters)]
+
+    def failure(self, job_id: str) -> Failure | None:
+        """Return how often a job has failed, or None if it never has."""
+        row = self._row(_FAILURE, {"job_id": job_id})
+        return None if row is None else read_failure(row)
+
+
+_UNMEASURED = """SELECT * FROM frames INDEXED BY frames_to_measure
+    WHERE stale = 1 AND live = 1 AND kind <> 'light' AND (retry_at IS NULL OR retry_at <= :now)
+    ORDER BY obs_start DESC, frame_id DESC LIMIT :limit"""
+_HAS_UNMEASURED = """SELECT EXISTS (SELECT 1 FROM frames INDEXED BY frames_unmeasured
+    WHERE stale = 1 AND live = 1 AND kind <> 'light' AND camera = :camera AND configuration = :configuration
+    AND retry_at IS NULL)"""
+_STALE_NIGHTS = "SELECT * FROM nights WHERE stale = 1 ORDER BY touched_at, night LIMIT :limit"
+_STALE_LIGHTS_NEWEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
+    WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
+    ORDER BY obs_start DESC, frame_id DESC LIMIT :limit"""
+_STALE_LIGHTS_OLDEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
+    WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
+    ORDER BY obs_start, frame_id LIMIT :limit"""
+_STALE_DARKS = f"""{MASTER_COLUMNS} INDEXED BY masters_stale
+    WHERE m.stale = 1 AND m.current = 1 AND m.kind = 'dark' AND m.pruned_at IS NULL ORDER BY m.last_obs, m.master_id"""
+_USABLE = """SELECT * FROM frames INDEXED BY frames_usable
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
+    AND night BETWEEN :first_night AND :last_night AND measured = 1 AND live = 1 AND takes_part = 1
+    AND superseded_by IS NULL AND state <> 'quarantined' AND flags = '[]'
+    ORDER BY obs_start, frame_id"""
+_MASTERS = f"""{MASTER_COLUMNS} INDEXED BY masters_current
+    WHERE m.camera = :camera AND m.configuration = :configuration AND m.kind = :kind
+    AND m.last_obs BETWEEN :since AND :until AND m.current = 1 AND m.pruned_at IS NULL
+    ORDER BY m.last_obs, m.master_id"""
+_NIGHT_MASTERS = f"""{MASTER_COLUMNS}
+    WHERE m.camera = :camera AND m.kind = :kind AND m.configuration = :configuration
+    AND m.filter_name IS :filter_name AND m.night = :night AND m.current = 1 AND m.pruned_at IS NULL
+    ORDER BY m.exposure_s, m.ccd_temp_c, m.master_id"""
+_KNOWN_MASTERS = """SELECT master_id FROM masters
+    WHERE master_id IN (SELECT value FROM json_each(:ids)) AND pruned_at IS NULL"""
+_MEASURED_WITH = "SELECT measured_with FROM masters WHERE master_id = :master_id"
+_CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
+    WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
+_GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
+    WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
+    AND configuration = :configuration AND night < :night AND master_id IS NOT NULL ORDER BY night, metric_id"""
+_FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"

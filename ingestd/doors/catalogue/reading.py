@@ -1,0 +1,77 @@
+"""Records out of rows: frames with their planes, masters with their members."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ingestd.doors.catalogue.connection import Connection
+from ingestd.doors.catalogue.rows import decode_path, read_frame, read_master, read_plane
+from ingestd.doors.catalogue.values import StandingFrame
+from ingestd.records import State
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from ingestd.records import FrameRecord, Master, Plane
+
+
+class Reading(Connection):
+    """Look-ups by identity, and what the other rooms of the catalogue read with."""
+
+    def frame(self, frame_id: str) -> FrameRecord | None:
+        """Return the record of a frame, or None."""
+        found = self._frames(self._rows(_FRAME, {"frame_id": frame_id}))
+        return found[0] if found else None
+
+    def standing_frame(self, frame_id: str) -> StandingFrame | None:
+        """Return a frame with its state, or None."""
+        row = self._row(_FRAME, {"frame_id": frame_id})
+        if row is None:
+            return None
+        return StandingFrame(
+            record=self._frames([row])[0],
+            state=State(row["state"]),
+            reason=row["reason"],
+            detail=row["detail"],
+            is_live=bool(row["live"]),
+            superseded_by=row["superseded_by"],
+        )
+
+    def path_of(self, frame_id: str) -> str | None:
+        """Return where the frame lies now (its newest sighting that still stands), or None if it is gone."""
+        path = self._value(_PATH_OF, {"frame_id": frame_id})
+        return None if path is None else decode_path(path)
+
+    def master(self, master_id: str) -> Master | None:
+        """Return a master, current or not, pruned or not, or None."""
+        found = self._masters(self._rows(_MASTER, {"master_id": master_id}))
+        return found[0] if found else None
+
+    def _frames(self, rows: Sequence[sqlite3.Row]) -> list[FrameRecord]:
+        """Return the records in rows of ``frames``, in their order."""
+        planes: dict[str, list[Plane]] = {row["frame_id"]: [] for row in rows}
+        for row in self._rows(_PLANES, {"ids": json.dumps(list(planes))}):
+            planes[row["frame_id"]].append(read_plane(row))
+        return [read_frame(row, tuple(planes[row["frame_id"]])) for row in rows]
+
+    def _masters(self, rows: Iterable[sqlite3.Row]) -> list[Master]:
+        """Return the masters in rows that carry their members and parents."""
+        return [read_master(row) for row in rows]
+
+
+_FRAME = "SELECT * FROM frames WHERE frame_id = :frame_id"
+_PLANES = (
+    """SELECT * FROM planes WHERE frame_id IN (SELECT value FROM json_each(:ids)) ORDER BY frame_id, plane_index"""
+)
+_PATH_OF = """SELECT path FROM sightings WHERE frame_id = :frame_id AND gone_at IS NULL
+    ORDER BY first_seen DESC, sighting_id DESC LIMIT 1"""
+
+MASTER_COLUMNS = """SELECT m.*,
+    (SELECT group_concat(frame_id, ' ') FROM
+        (SELECT frame_id FROM members WHERE master_id = m.master_id ORDER BY position)) AS members,
+    (SELECT group_concat(parent_id, ' ') FROM
+        (SELECT parent_id FROM parents WHERE master_id = m.master_id ORDER BY position)) AS parents
+    FROM masters m """
+_MASTER = MASTER_COLUMNS + "WHERE m.master_id = :master_id"

@@ -1,0 +1,296 @@
+"""Rows <-> records: times, paths, sections and configurations as text, and the values that pass this door."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import fields
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, cast
+
+from ingestd.records import Configuration, Failure, FrameRecord, Kind, Master, Plane, Section
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_INT64 = 1 << 63
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\\\x7f\udc80-\udcff]")
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+_FIRST_SURROGATE = 0xDC00
+_FIRST_HIGH_BYTE = 0x80
+_CONFIGURATION_FIELDS = tuple(item.name for item in fields(Configuration))
+
+
+# --- single values ----------------------------------------------------------------------------------------------------
+
+
+def time_text(time: datetime) -> str:
+    """Return an aware time as ISO-8601 UTC text of 24 characters; what is finer than a millisecond is cut off."""
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def optional_time_text(time: datetime | None) -> str | None:
+    """Return the time as text, or None."""
+    return None if time is None else time_text(time)
+
+
+def read_time(text: str) -> datetime:
+    """Return the time that ``time_text`` wrote."""
+    return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+
+
+def read_optional_time(text: str | None) -> datetime | None:
+    """Return the time, or None."""
+    return None if text is None else read_time(text)
+
+
+def encode_path(path: str) -> str:
+    r"""Return the path as text that every program can store and print: odd bytes stand as ``\xNN``, reversibly."""
+    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", path)
+
+
+def decode_path(text: str) -> str:
+    """Return the path that ``encode_path`` was given, as ``os.fsdecode`` gives it."""
+    return _ESCAPED.sub(_unescape, text)
+
+
+def _unescape(found: re.Match[str]) -> str:
+    """Return the character or the undecodable byte of one escape."""
+    byte = int(found[1], 16)
+    return chr(byte if byte < _FIRST_HIGH_BYTE else _FIRST_SURROGATE + byte)
+
+
+def clean_text(text: str) -> str:
+    r"""Return the text; what is not Unicode (a lone surrogate) stands as ``\uNNNN``, because SQLite takes UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def optional_text(text: str | None) -> str | None:
+    """Return the text cleaned, or None."""
+    return None if text is None else clean_text(text)
+
+
+def finite(value: float | None) -> float | None:
+    """Return the number, or None where it is not a finite one: NaN never reaches the database."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def as_json(value: object) -> str:
+    """Return the value as compact JSON that SQLite can store and query."""
+    return clean_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def group_filter(kind: Kind, filter_name: str | None) -> str:
+    """Return the filter as part of a group: only flats are grouped by it, and no filter is an empty text."""
+    return clean_text(filter_name or "") if kind is Kind.FLAT else ""
+
+
+def _section_text(section: Section | None) -> str | None:
+    """Return a section as ``y0:y1,x0:x1``, zero-based and half-open."""
+    return None if section is None else f"{section.y0}:{section.y1},{section.x0}:{section.x1}"
+
+
+def _read_section(text: str | None) -> Section | None:
+    """Return the section that ``_section_text`` wrote."""
+    if text is None:
+        return None
+    y0, y1, x0, x1 = (int(number) for number in text.replace(",", ":").split(":"))
+    return Section(y0, y1, x0, x1)
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def configuration_key(configuration: Configuration) -> str:
+    """Return the key of a configuration; that of a file without an image is empty."""
+    return clean_text(configuration.key()) if configuration.planes or configuration.width_px else ""
+
+
+def frame_row(frame: FrameRecord) -> dict[str, object]:
+    """Return the columns of table ``frames`` that hold a record."""
+    return {
+        "frame_id": frame.frame_id,
+        "data_sha256": frame.data_sha256,
+        "kind": frame.kind.value,
+        "label": clean_text(frame.label),
+        "kind_source": clean_text(frame.source("kind")),
+        "camera": clean_text(frame.camera),
+        "configuration": configuration_key(frame.configuration),
+        "exposure_s": finite(frame.exposure_s),
+        "ccd_temp_c": finite(frame.ccd_temp_c),
+        "set_temp_c": finite(frame.set_temp_c),
+        "filter_name": optional_text(frame.filter_name),
+        "object_name": optional_text(frame.object_name),
+        "obs_start": optional_time_text(frame.obs_start),
+        "night": frame.night,
+        "gain_e_per_adu": finite(frame.gain_e_per_adu),
+        "read_noise_e": finite(frame.read_noise_e),
+        "saturation_adu": finite(frame.saturation_adu),
+        "dialect": clean_text(frame.dialect),
+        "container": frame.container,
+        "flags": as_json(frame.flags),
+        "notes": as_json(frame.notes),
+        "sources": as_json(frame.sources),
+        "configuration_json": _configuration_json(frame.configuration),
+        "group_filter": group_filter(frame.kind, frame.filter_name),
+    }
+
+
+def _configuration_json(configuration: Configuration) -> str:
+    """Return a configuration as a JSON object with the names of its fields."""
+    values = {name: getattr(configuration, name) for name in _CONFIGURATION_FIELDS}
+    values["gain_setting"] = finite(configuration.gain_setting)
+    values["offset_setting"] = finite(configuration.offset_setting)
+    return as_json(values)
+
+
+@lru_cache(maxsize=1024)
+def _read_configuration(text: str) -> Configuration:
+    """Return the configuration in its JSON object; a night has few, a catalogue has many rows of each."""
+    values = json.loads(text)
+    window = values["window"]
+    values["window"] = None if window is None else (window[0], window[1])
+    values["extra"] = tuple((name, value) for name, value in values["extra"])
+    return Configuration(**values)
+
+
+@lru_cache(maxsize=1024)
+def _read_texts(text: str) -> tuple[str, ...]:
+    """Return the texts of a JSON list."""
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _read_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of texts of a JSON list."""
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+def read_frame(row: sqlite3.Row, planes: tuple[Plane, ...]) -> FrameRecord:
+    """Return the record in a row of table ``frames``."""
+    return FrameRecord(
+        frame_id=row["frame_id"],
+        data_sha256=row["data_sha256"],
+        kind=Kind(row["kind"]),
+        label=row["label"],
+        camera=row["camera"],
+        configuration=_read_configuration(row["configuration_json"]),
+        exposure_s=row["exposure_s"],
+        ccd_temp_c=row["ccd_temp_c"],
+        set_temp_c=row["set_temp_c"],
+        filter_name=row["filter_name"],
+        object_name=row["object_name"],
+        obs_start=read_optional_time(row["obs_start"]),
+        night=row["night"],
+        gain_e_per_adu=row["gain_e_per_adu"],
+        read_noise_e=row["read_noise_e"],
+        saturation_adu=row["saturation_adu"],
+        planes=planes,
+        dialect=row["dialect"],
+        container=cast('Literal["plain", "gzip"]', row["container"]),
+        sources=_read_pairs(row["sources"]),
+        flags=_read_texts(row["flags"]),
+        notes=_read_texts(row["notes"]),
+    )
+
+
+def plane_row(frame_id: str, plane: Plane) -> dict[str, object]:
+    """Return a plane as a row of table ``planes``."""
+    return {
+        "frame_id": frame_id,
+        "plane_index": plane.index,
+        "name": clean_text(plane.name),
+        "ny": plane.shape[0],
+        "nx": plane.shape[1],
+        "bitpix": plane.bitpix,
+        "bzero": finite(plane.bzero),
+        "bscale": finite(plane.bscale),
+        "blank": plane.blank if plane.blank is not None and -_INT64 <= plane.blank < _INT64 else None,
+        "data_offset": plane.offset,
+        "encoding": plane.encoding,
+        "overscan": _section_text(plane.overscan),
+        "trim": _section_text(plane.trim),
+        "gain_e_per_adu": finite(plane.gain_e_per_adu),
+        "read_noise_e": finite(plane.read_noise_e),
+    }
+
+
+def read_plane(row: sqlite3.Row) -> Plane:
+    """Return the plane in a row of table ``planes``."""
+    return Plane(
+        index=row["plane_index"],
+        name=row["name"],
+        shape=(row["ny"], row["nx"]),
+        bitpix=row["bitpix"],
+        bzero=math.nan if row["bzero"] is None else row["bzero"],
+        bscale=math.nan if row["bscale"] is None else row["bscale"],
+        blank=row["blank"],
+        offset=row["data_offset"],
+        encoding=cast('Literal["raw", "tile"]', row["encoding"]),
+        overscan=_read_section(row["overscan"]),
+        trim=_read_section(row["trim"]),
+        gain_e_per_adu=row["gain_e_per_adu"],
+        read_noise_e=row["read_noise_e"],
+    )
+
+
+# --- masters ----------------------------------------------------------------------------------------------------------
+
+
+def master_row(master: Master) -> dict[str, object]:
+    """Return the columns of table ``masters`` that hold a master; members and parents are rows of their own."""
+    return {
+        "master_id": master.master_id,
+        "kind": master.kind.value,
+        "camera": clean_text(master.camera),
+        "configuration": clean_text(master.configuration),
+        "exposure_s": finite(master.exposure_s),
+        "ccd_temp_c": finite(master.ccd_temp_c),
+        "filter_name": optional_text(master.filter_name),
+        "night": master.night,
+        "first_obs": time_text(master.first_obs),
+        "last_obs": time_text(master.last_obs),
+        "member_count": len(master.members),
+        "grade": master.grade,
+        "path": encode_path(master.path),
+        "sha256": master.sha256,
+    }
+
+
+def read_master(row: sqlite3.Row) -> Master:
+    """Return the master in a row of ``masters`` with the columns ``members`` and ``parents``: hashes and spaces."""
+    return Master(
+        master_id=row["master_id"],
+        kind=Kind(row["kind"]),
+        camera=row["camera"],
+        configuration=row["configuration"],
+        exposure_s=row["exposure_s"],
+        ccd_temp_c=row["ccd_temp_c"],
+        filter_name=row["filter_name"],
+        night=row["night"],
+        first_obs=read_time(row["first_obs"]),
+        last_obs=read_time(row["last_obs"]),
+        members=tuple((row["members"] or "").split()),
+        parents=tuple((row["parents"] or "").split()),
+        path=decode_path(row["path"]),
+        sha256=row["sha256"],
+        grade=row["grade"],
+    )
+
+
+def read_failure(row: sqlite3.Row) -> Failure:
+    """Return the failure in a row of table ``failures``."""
+    return Failure(
+        job_id=row["job_id"],
+        frame_id=row["frame_id"],
+        master_group=row["master_group"],
+        attempts=row["attempts"],
+        deaths=row["deaths"],
+        next_try=read_optional_time(row["next_try"]),
+        reason=row["reason"],
+        is_final=bool(row["final"]),
+    )

@@ -1,0 +1,76 @@
+"""Label values from closed sets, and metrics of bounded size: no header can make a scrape grow."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+
+from ingestd.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_SERIES = 100
+MAX_FILTERS = 50
+MAX_CAMERAS = 14  # with `unassigned` and `other` 16; times 6 kinds stays below MAX_SERIES
+MAX_PLANES = 64
+
+_NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9._+-]")
+
+
+class Labels:
+    """The closed sets that label values are taken from; everything else becomes ``other``."""
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self._cameras = frozenset([*list(cameras)[:MAX_CAMERAS], "unassigned"])
+        self._filters: set[str] = set()
+
+    def set_cameras(self, cameras: Iterable[str]) -> None:
+        """Take the camera names of new settings."""
+        self._cameras = frozenset([*list(cameras)[:MAX_CAMERAS], "unassigned"])
+
+    def camera(self, name: str) -> str:
+        """Return the name of a configured camera, ``unassigned`` or ``other``."""
+        return name if name in self._cameras else "other"
+
+    def filter(self, name: str | None) -> str:
+        """Return a filter name in safe characters; empty for none, ``other`` beyond the first ``MAX_FILTERS`` seen."""
+        slug = _NOT_IN_A_SLUG.sub("_", name or "")[:32]
+        if slug and slug not in self._filters:
+            if len(self._filters) >= MAX_FILTERS:
+                return "other"
+            self._filters.add(slug)
+        return slug
+
+    @staticmethod
+    def kind(name: str) -> str:
+        """Return the kind of a frame, or ``other``."""
+        return name if name in set(Kind) else Kind.OTHER
+
+    @staticmethod
+    def plane(number: int | None) -> str:
+        """Return the number of an HDU as text, empty for none, ``other`` from ``MAX_PLANES`` on."""
+        if number is None:
+            return ""
+        return str(int(number)) if 0 <= number < MAX_PLANES else "other"
+
+
+class Family:
+    """A gauge with labels: the first value of a series stays, at most ``MAX_SERIES`` series are kept."""
+
+    def __init__(self, name: str, help_text: str, label_names: Sequence[str]) -> None:
+        self.metric = GaugeMetricFamily(name, help_text, labels=label_names)
+        self._seen: set[tuple[str, ...]] = set()
+        self.cut = 0
+
+    def put(self, labels: tuple[str, ...], value: float) -> None:
+        """Add a series, unless it is there or the family is full."""
+        if labels in self._seen:
+            return
+        if len(self._seen) >= MAX_SERIES:
+            self.cut += 1
+            return
+        self._seen.add(labels)
+        self.metric.add_metric(labels, value)

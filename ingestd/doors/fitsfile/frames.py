@@ -1,0 +1,158 @@
+"""A raw frame in a worker: opened once, hashed before it is believed, its planes ready to be read by rows."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ingestd.doors.fitsfile.cards import CARD_BYTES, padded
+from ingestd.doors.fitsfile.header import read_header
+from ingestd.doors.fitsfile.inflate import GzipStream
+from ingestd.doors.fitsfile.pixels import PlaneReader
+from ingestd.doors.fitsfile.rawfile import hash_bytes, open_raw, stamp
+from ingestd.errors import FrameChanged, FrameNotReady, FrameRejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ingestd.doors.fitsfile.tiles import Source
+    from ingestd.records import FileHeader, FrameRecord
+    from ingestd.settings import Limits
+
+_DATASUM_CHUNK_BYTES = 1 << 20
+
+
+class FrameReader:
+    """A raw frame opened by a worker: its bytes are hashed first, and must be those of the frame that was planned.
+
+    Parameters
+    ----------
+    path : Path
+    frame : FrameRecord
+    limits : Limits
+        What the file may cost.
+
+    Attributes
+    ----------
+    header : FileHeader
+    planes : list of PlaneReader
+        In the order of ``frame.planes``.
+
+    Raises
+    ------
+    FrameChanged
+        If the file is gone or its SHA-256 is not ``frame.frame_id``.
+    FrameRejected
+        ``corrupt``: a damaged gzip stream, a tile-compressed image that cannot be decoded, or a DATASUM that does
+        not agree with the data.
+    OSError
+        If the file cannot be read.
+
+    Notes
+    -----
+    Tile-compressed and gzip frames are held in memory, uncompressed.
+    """
+
+    def __init__(self, path: Path, frame: FrameRecord, limits: Limits) -> None:
+        self._path = path
+        self._fd = _open_again(path)
+        try:
+            self._stamp = stamp(self._fd)
+            self._check_content(frame.frame_id)
+            self.header = self._read_header(limits)
+            self._source: Source = self._fd if self.header.container == "plain" else self._inflate(limits)
+            for plane in frame.planes:
+                self._check_datasum(plane.index)
+            self.planes = [PlaneReader(self._source, plane) for plane in frame.planes]
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the planes can no longer be read."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def check_unchanged(self) -> None:
+        """Check, before a product is committed, that the file was not touched since its bytes were hashed.
+
+        Raises
+        ------
+        FrameChanged
+            If size, times or inode are no longer the same.
+        """
+        if stamp(self._fd) != self._stamp:
+            raise FrameChanged(f"{str(self._path)!r} was changed while it was read")
+
+    def cards(self, index: int = 0) -> list[bytes]:
+        """Return the 80-byte cards of one HDU, the primary by default, as they are in the file, without END."""
+        units = self.header.units
+        start = padded(units[index - 1].data_offset + units[index - 1].data_bytes) if index else 0
+        raw = self._bytes(start, units[index].data_offset - start)
+        cards = [raw[first : first + CARD_BYTES] for first in range(0, len(raw), CARD_BYTES)]
+        end = next((n for n, image in enumerate(cards) if image.rstrip(b" \0") == b"END"), len(cards))
+        return cards[:end]
+
+    def _check_content(self, frame_id: str) -> None:
+        found = hash_bytes(self._fd)
+        if found != frame_id:
+            raise FrameChanged(f"{str(self._path)!r} has other content: {found[:8]} instead of {frame_id[:8]}")
+
+    def _read_header(self, limits: Limits) -> FileHeader:
+        try:
+            return read_header(self._fd, limits)
+        except FrameNotReady as error:
+            raise FrameChanged(f"{str(self._path)!r} is no longer complete: {error.detail}") from error
+
+    def _inflate(self, limits: Limits) -> memoryview:
+        """Return the uncompressed bytes of a gzip file."""
+        last = self.header.units[-1]
+        buffer = bytearray(self.header.implied_bytes)
+        stream = GzipStream(self._fd, limits.max_file_bytes + len(buffer))
+        filled = stream.read_into(memoryview(buffer))
+        if last.data_bytes and filled < last.data_offset + last.data_bytes:
+            raise FrameRejected("corrupt", f"the gzip stream ends after {filled} bytes of {len(buffer)}")
+        return memoryview(buffer)
+
+    def _bytes(self, start: int, length: int) -> bytes:
+        """Return bytes of the uncompressed file; fewer at its end."""
+        if isinstance(self._source, int):
+            return os.pread(self._source, length, start)
+        return bytes(self._source[start : start + length])
+
+    def _check_datasum(self, index: int) -> None:
+        """Compare the data unit of an HDU with its DATASUM card; 0 stands for a sum that was not computed."""
+        unit = self.header.units[index]
+        card = str(unit.cards.get("DATASUM", "")).strip()
+        if not card.isdecimal() or int(card) == 0:
+            return
+        total = 0
+        end = padded(unit.data_offset + unit.data_bytes)
+        for start in range(unit.data_offset, end, _DATASUM_CHUNK_BYTES):
+            part = self._bytes(start, min(_DATASUM_CHUNK_BYTES, end - start))
+            part += bytes(-len(part) % 4)
+            total += int(np.frombuffer(part, ">u4").sum(dtype=np.uint64))
+        total = total % 0xFFFFFFFF or (0xFFFFFFFF if total else 0)
+        if total != int(card):
+            raise FrameRejected("corrupt", f"HDU {index}: the data sum to {total}, DATASUM = {card}")
+
+
+def _open_again(path: Path) -> int:
+    """Open a frame that was catalogued; whatever stands in its place now is a change."""
+    try:
+        return open_raw(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FrameChanged(f"{str(path)!r} is no longer there") from error
+    except FrameRejected as error:
+        raise FrameChanged(f"{str(path)!r} is no longer a file: {error.detail}") from error

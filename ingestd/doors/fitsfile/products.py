@@ -1,0 +1,263 @@
+"""Products: written in row blocks to a temporary file, synced, hashed and renamed; read back whole as masters.
+
+Nothing stands under a product's name before its last byte is on the disk. The same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ingestd.doors.fitsfile.cards import padded
+from ingestd.doors.fitsfile.layout import UNSIGNED_ZERO, HduSpec, header_bytes
+from ingestd.errors import ProductNotWritten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_CHUNK_PX = 1 << 16
+_HASH_STEP_BYTES = 1 << 22
+_HASH_CHUNK_BYTES = 1 << 20
+_PRODUCT_MODE = 0o640
+_DIRECTORY_MODE = 0o750
+_TEMPORARY = re.compile(r"\.ingestd-(\d+)-\d+\.tmp$")
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where an HDU lies in the file, and how many of its rows are there without a gap."""
+
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, int]
+    end: int
+    rows: int = 0
+    contiguous: int = 0
+
+
+class ProductWriter:
+    """Write a product in row blocks; it appears under its name, complete and on the disk, with ``commit``.
+
+    Parameters
+    ----------
+    path : Path
+        The product's name; its directory is made if need be.
+    hdus : sequence of HduSpec
+        The first is the primary.
+
+    Raises
+    ------
+    ProductNotWritten
+        From every method, if the file system fails; the cause is the OSError, see ``is_disk_full``.
+
+    Notes
+    -----
+    Use it as a context manager: what was not committed is removed at the end of the block. The SHA-256 is computed in
+    a second thread while rows are written in order.
+    """
+
+    def __init__(self, path: Path, hdus: Sequence[HduSpec]) -> None:
+        self.path = path
+        self._directory = self._fd = -1
+        self._temporary = ""
+        self._hash = hashlib.sha256()
+        self._hashed = self._announced = 0
+        self._hasher = ThreadPoolExecutor(1, "product-hash")
+        self._hashing: Future[None] | None = None
+        try:
+            _make_directory(path.parent)
+            self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._open_temporary()
+            self._places, self._size = self._write_headers(hdus)
+        except OSError as error:
+            self.abort()
+            raise self._failure(error) from error
+        except BaseException:
+            self.abort()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was not committed."""
+        self.abort()
+
+    def write(self, hdu_index: int, first_row: int, array: NDArray[Any]) -> None:
+        """Write rows of the image of one HDU; every row is written once, best in order.
+
+        Parameters
+        ----------
+        hdu_index : int
+        first_row : int
+        array : ndarray, shape (rows, nx)
+            Of the type of the HDU; it is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the rows do not fit the HDU, have another type, or were written before.
+        """
+        place = self._places[hdu_index]
+        last_row = first_row + array.shape[0]
+        if array.ndim != 2 or array.shape[1] != place.shape[1] or last_row > place.shape[0]:  # noqa: PLR2004
+            raise ValueError(f"rows {first_row}:{last_row} of shape {array.shape} do not fit {place.shape}")
+        if array.dtype != place.dtype or first_row < place.contiguous:
+            raise ValueError(f"HDU {hdu_index} takes new rows of {place.dtype}, not {array.dtype} at {first_row}")
+        offset = place.offset + first_row * place.shape[1] * place.dtype.itemsize
+        try:
+            for start in range(0, array.size, _CHUNK_PX):
+                chunk = _as_stored(array.reshape(-1)[start : start + _CHUNK_PX])
+                _pwrite_all(self._fd, chunk, offset + start * place.dtype.itemsize)
+        except OSError as error:
+            raise self._failure(error) from error
+        place.rows += array.shape[0]
+        if first_row == place.contiguous:
+            place.contiguous = last_row
+            self._announce()
+
+    def commit(self) -> tuple[str, int]:
+        """Sync, rename, sync the directory; return the SHA-256 and the size in bytes.
+
+        Raises
+        ------
+        ValueError
+            If rows are missing.
+        """
+        for index, place in enumerate(self._places):
+            if place.rows != place.shape[0]:
+                raise ValueError(f"{self.path.name}: {place.rows} of {place.shape[0]} rows of HDU {index} were written")
+        try:
+            self._hashing = self._hasher.submit(self._hash_up_to, self._size)
+            os.fsync(self._fd)
+            self._hashing.result()
+            os.rename(self._temporary, self.path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+            self._temporary = ""
+            os.fsync(self._directory)
+        except OSError as error:
+            raise self._failure(error) from error
+        finally:
+            self.abort()
+        return self._hash.hexdigest(), self._size
+
+    def abort(self) -> None:
+        """Close, and remove the temporary file if it was not committed; harmless when repeated."""
+        self._hasher.shutdown(wait=True, cancel_futures=True)
+        if self._temporary:
+            with suppress(OSError):
+                os.unlink(self._temporary, dir_fd=self._directory)
+            self._temporary = ""
+        for fd in (self._fd, self._directory):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._directory = -1
+
+    def _open_temporary(self) -> None:
+        """Create a new file in the product's directory."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        while self._fd < 0:
+            name = f".ingestd-{os.getpid()}-{next(_NUMBERS)}.tmp"
+            with suppress(FileExistsError):  # left by an earlier process of this number
+                self._fd = os.open(name, flags, _PRODUCT_MODE, dir_fd=self._directory)
+                self._temporary = name
+
+    def _write_headers(self, hdus: Sequence[HduSpec]) -> tuple[list[_Place], int]:
+        """Write all headers and give the file its length; return where the images lie, and the length."""
+        places = []
+        offset = 0
+        for index, hdu in enumerate(hdus):
+            header = header_bytes(hdu, index, len(hdus))
+            _pwrite_all(self._fd, header, offset)
+            offset += len(header)
+            dtype, shape = np.dtype(hdu.dtype), hdu.shape or (0, 0)
+            end = padded(offset + shape[0] * shape[1] * dtype.itemsize)
+            places.append(_Place(offset, dtype, shape, end))
+            offset = end
+        os.ftruncate(self._fd, offset)
+        return places, offset
+
+    def _announce(self) -> None:
+        """Let the second thread hash what is written without a gap from the start of the file."""
+        ready = 0
+        for place in self._places:
+            if place.contiguous < place.shape[0]:
+                ready = place.offset + place.contiguous * place.shape[1] * place.dtype.itemsize
+                break
+            ready = place.end
+        if ready - self._announced >= _HASH_STEP_BYTES:
+            self._announced = ready
+            self._hashing = self._hasher.submit(self._hash_up_to, ready)
+
+    def _hash_up_to(self, end: int) -> None:
+        """Hash the file up to an offset, from where the last call ended."""
+        while self._hashed < end:
+            part = os.pread(self._fd, min(_HASH_CHUNK_BYTES, end - self._hashed), self._hashed)
+            if not part:
+                raise OSError(errno.EIO, "the temporary file became shorter")
+            self._hash.update(part)
+            self._hashed += len(part)
+
+    def _failure(self, error: OSError) -> ProductNotWritten:
+        return ProductNotWritten(f"{self.path}: cannot be written: {error.strerror or error}")
+
+
+def is_disk_full(error: ProductNotWritten) -> bool:
+    """Return whether a product was not written because no space, quota or inode was left."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def remove_temporaries(directory: Path, pid: int | None = None) -> int:
+    """Remove our temporary files below a directory, all or those of one process; return how many there were.
+
+    Links are neither followed nor taken for directories; nothing else is touched.
+    """
+    removed = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            found = _TEMPORARY.match(name)
+            if found and pid in {None, int(found[1])}:
+                with suppress(FileNotFoundError):
+                    Path(parent, name).unlink()
+                    removed += 1
+    return removed
+
+
+def _make_directory(directory: Path) -> None:
+    """Create a directory and its parents so that they survive a power cut."""
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), [directory, *directory.parents]))
+    for folder in reversed(missing):
+        folder.mkdir(_DIRECTORY_MODE, exist_ok=True)
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
+
+
+def _as_stored(values: NDArray[Any]) -> memoryview:
+    """Return samples as the bytes of a FITS data unit: big-endian, unsigned 16-bit integers shifted."""
+    if values.dtype == np.uint16:
+        values = values ^ np.uint16(UNSIGNED_ZERO)
+    return values.astype(values.dtype.newbyteorder(">")).view(np.uint8).data
+
+
+def _pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all bytes at the offset."""
+    left = memoryview(data)
+    while left:
+        count = os.pwrite(fd, left, offset)
+        left, offset = left[count:], offset + count

@@ -1,0 +1,231 @@
+"""What planning found and what workers did, written down: one transaction for each fact, links and log after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ingestd.doors import store
+from ingestd.doors.catalogue import Catalogue
+from ingestd.doors.exporter import Telemetry
+from ingestd.metrics import METRICS
+from ingestd.records import (
+    BuildMaster,
+    Calibration,
+    FrameRecord,
+    Job,
+    Kind,
+    Master,
+    MeasureDark,
+    MeasureFrame,
+    Outcome,
+    ReduceFrame,
+)
+from ingestd.rules import addresses, groups, matching
+from ingestd.rules.planning import Plan
+from ingestd.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_UNITS = {declaration.name: declaration.unit for declaration in METRICS}
+_MAX_ATTEMPTS = 8
+_MAX_DEATHS = 2
+_FIRST_BACK_OFF_S = 5.0
+_MAX_BACK_OFF_S = 3600.0
+_CHANGED_BACK_OFF_S = 5.0
+
+
+class Recorder:
+    """Records plans and outcomes; remembers the orders that are out only to know what an outcome belongs to."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, telemetry: Telemetry) -> None:
+        self.settings = settings
+        self._catalogue = catalogue
+        self._telemetry = telemetry
+        self._out: dict[str, tuple[Job, Calibration | None]] = {}
+        self._arrived_at: dict[str, datetime] = {}
+
+    def saw(self, frame_id: str, now: datetime) -> None:
+        """Note when a science frame arrived, for the latency of its product."""
+        self._arrived_at[frame_id] = now
+
+    def remember(self, job: Job, calibration: Calibration | None) -> None:
+        """Note an order that was handed out."""
+        self._out[job.job_id] = (job, calibration)
+
+    # --- plans --------------------------------------------------------------------------------------------------------
+
+    def record_plan(self, plan: Plan, now: datetime) -> bool:
+        """Record the facts that a look at the catalogue found; return whether there were any."""
+        for night in plan.settled_nights:
+            self._catalogue.settle_night(night.group, night.night, night.master_ids, now)
+        for master_id in plan.settled_darks:
+            self._catalogue.keep_dark(master_id)
+        for kept in plan.kept:
+            self._catalogue.keep_reduction(kept.frame.frame_id, kept.job_id, explanation_of(kept.calibration), now)
+        for held in plan.held:
+            explanation = explanation_of(held.calibration)
+            self._catalogue.record_wait(held.frame.frame_id, "needs_master", held.detail, explanation, now)
+            _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
+        return bool(plan.settled_nights or plan.settled_darks or plan.kept or plan.held)
+
+    # --- outcomes -----------------------------------------------------------------------------------------------------
+
+    def record(self, outcome: Outcome, now: datetime) -> None:
+        """Record what became of one job."""
+        job, calibration = self._out[outcome.job_id]
+        if outcome.status == "done":
+            self._record_done(job, calibration, outcome, now)
+        elif outcome.status == "rejected" and outcome.frame_id is not None:
+            self._quarantine(outcome.frame_id, outcome.reason, now)
+        elif outcome.status == "disk_full":
+            self._record_no_space(job, calibration, outcome, now)
+        else:
+            self._record_trouble(job, outcome, now)
+        del self._out[outcome.job_id]
+        self._telemetry.outcome(type(job).__name__, outcome.status)
+
+    def _record_done(self, job: Job, calibration: Calibration | None, outcome: Outcome, now: datetime) -> None:
+        """Record a job that succeeded."""
+        match job:
+            case MeasureFrame():
+                self._telemetry.observe("measure", outcome.seconds)
+                self._catalogue.record_measured(job.member.frame.frame_id, outcome, _UNITS, now)
+            case MeasureDark():
+                self._telemetry.observe("measure", outcome.seconds)
+                self._catalogue.record_dark_measured(
+                    job.master_id, job.bias.master_id, job.job_id, outcome, _UNITS, now
+                )
+            case BuildMaster():
+                self._telemetry.observe("combine", outcome.seconds)
+                master = self._master(job, outcome)
+                self._catalogue.record_master(master, job.job_id, outcome, _UNITS, now)
+                _log.info("Built: master %s of night %s from %d frames: %s", *_master_words(master))
+            case ReduceFrame():
+                self._telemetry.observe("reduce", outcome.seconds)
+                self._record_reduction(job, calibration, outcome, now)
+
+    def _record_reduction(
+        self, job: ReduceFrame, calibration: Calibration | None, outcome: Outcome, now: datetime
+    ) -> None:
+        """Record a product, then point its stable link at it."""
+        assert calibration is not None  # noqa: S101 - every order to reduce is remembered with its calibration
+        frame = job.member.frame
+        relative = str(Path(job.product).relative_to(self.settings.data_dir))
+        explanation = explanation_of(calibration)
+        self._catalogue.record_reduction(frame, job, outcome, relative, explanation, now, units=_UNITS)
+        store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
+        arrived_at = self._arrived_at.pop(frame.frame_id, None)
+        if arrived_at is not None:
+            self._telemetry.observe("total", (now - arrived_at).total_seconds())
+        note = f"provisional, without {', '.join(step for step, _ in job.skipped)}" if job.provisional else "complete"
+        _log.info("Reduced: %s (%s) in %.2f s: %s", Path(job.member.path).name, note, outcome.seconds, relative)
+
+    def _master(self, job: BuildMaster, outcome: Outcome) -> Master:
+        """Return the record of a master that was built."""
+        frames = [member.frame for member in job.members]
+        _, _, first_obs, last_obs = groups.master_conditions(frames)
+        parents = sorted({master.master_id for member in job.members for master in member.masters})
+        return Master(
+            master_id=job.job_id,
+            kind=job.group.kind,
+            camera=job.group.camera,
+            configuration=job.group.configuration,
+            exposure_s=job.exposure_s,
+            ccd_temp_c=job.ccd_temp_c,
+            filter_name=job.group.filter_name,
+            night=job.night,
+            first_obs=first_obs,
+            last_obs=last_obs,
+            members=tuple(sorted(frame.frame_id for frame in frames)),
+            parents=tuple(parents),
+            path=str(Path(job.product).relative_to(self.settings.data_dir)),
+            sha256=outcome.sha256 or "",
+            grade=job.grade,
+        )
+
+    def _record_no_space(self, job: Job, calibration: Calibration | None, outcome: Outcome, now: datetime) -> None:
+        """Record that a product found no room: the job stays due."""
+        _log.warning("Not written: %s", outcome.reason)
+        if isinstance(job, ReduceFrame) and calibration is not None:
+            frame_id = job.member.frame.frame_id
+            self._catalogue.record_wait(frame_id, "disk_full", outcome.reason, explanation_of(calibration), now)
+
+    # --- trouble ------------------------------------------------------------------------------------------------------
+
+    def _record_trouble(self, job: Job, outcome: Outcome, now: datetime) -> None:
+        """Record a job that failed, changed under our hands, or killed its worker; say when it is tried again."""
+        before = self._catalogue.failure(job.job_id)
+        is_death = outcome.status == "crashed"
+        deaths = (before.deaths if before else 0) + is_death
+        attempts = (before.attempts if before else 0) + 1
+        if deaths >= _MAX_DEATHS and not isinstance(job, BuildMaster | MeasureDark):
+            self._quarantine(job.member.frame.frame_id, f"crashed: {deaths} workers died of it: {outcome.reason}", now)
+            return
+        final = deaths >= _MAX_DEATHS or (attempts >= _MAX_ATTEMPTS and outcome.status != "changed")
+        pause = _CHANGED_BACK_OFF_S if outcome.status == "changed" else _back_off_s(attempts)
+        self._catalogue.record_failure(
+            job.job_id,
+            _frame_id(job),
+            outcome.status,
+            None if final else now + timedelta(seconds=pause),
+            final,
+            is_death,
+            now,
+            master_group=_job_words(job),
+            detail=outcome.reason,
+        )
+        level = logging.INFO if outcome.status == "changed" else logging.WARNING
+        again = "gave up; `ingestd requeue` tries again" if final else f"again in {pause:.0f} s"
+        _log.log(level, "Failed: %s: %s (attempt %d, %s)", _job_words(job), outcome.reason, attempts, again)
+
+    def _quarantine(self, frame_id: str, reason: str, now: datetime) -> None:
+        """Put a frame aside for good."""
+        code, _, detail = reason.partition(": ")
+        self._catalogue.quarantine(frame_id, code, detail, now)
+        _log.warning("Quarantined: %s: %s", self._catalogue.path_of(frame_id) or frame_id[:8], reason)
+
+    def _name(self, frame: FrameRecord) -> str:
+        """Return the file name of a frame."""
+        path = self._catalogue.path_of(frame.frame_id)
+        return Path(path).name if path else frame.frame_id[:8]
+
+
+def explanation_of(calibration: Calibration) -> str:
+    """Return the choice of masters as JSON text, every candidate with its verdict."""
+    return json.dumps(matching.explain_record(calibration), allow_nan=False)
+
+
+def _back_off_s(attempts: int) -> float:
+    """Return the pause before the next attempt: 5 s, doubled each time, at most an hour."""
+    return float(min(_FIRST_BACK_OFF_S * 2 ** (attempts - 1), _MAX_BACK_OFF_S))
+
+
+def _frame_id(job: Job) -> str | None:
+    """Return the frame that a job is about, if it is about one."""
+    return job.member.frame.frame_id if isinstance(job, MeasureFrame | ReduceFrame) else None
+
+
+def _master_words(master: Master) -> tuple[str, str, int, str]:
+    """Return what the log says of a master: kind with its conditions, night, members, path."""
+    words = [master.kind.value]
+    if master.kind == Kind.DARK and master.exposure_s is not None:
+        words.append(f"{master.exposure_s:g} s")
+    if master.filter_name:
+        words.append(master.filter_name)
+    if master.ccd_temp_c is not None:
+        words.append(f"{master.ccd_temp_c:.1f} C")
+    return " ".join(words), master.night, len(master.members), master.path
+
+
+def _job_words(job: Job) -> str:
+    """Return what the log calls a job."""
+    match job:
+        case MeasureFrame() | ReduceFrame():
+            return Path(job.member.path).name
+        case BuildMaster():
+            return f"master {job.group.kind.value} of night {job.night}"
+        case MeasureDark():
+            return f"master dark {job.master_id[:8]}"

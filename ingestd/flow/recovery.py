@@ -1,0 +1,43 @@
+"""What a start must put right: leftovers of a killed process, and the stable links of current products."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from ingestd.doors import store
+from ingestd.doors.catalogue import Catalogue
+from ingestd.rules import addresses
+from ingestd.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def recover(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
+    """Remove our temporary files and unrecorded products, and point every stable link at its product."""
+    recorded = catalogue.product_paths()
+    removed = store.remove_leftovers(settings.data_dir, recorded)
+    if removed:
+        catalogue.add_event("info", "recovered", "", f"removed {len(removed)} files that were never recorded", now)
+        _log.info("Recovered: removed %d temporary or unrecorded files, for example %s", len(removed), removed[0].name)
+    products = [str(settings.data_dir / path) for _, path, _ in catalogue.current_products()]
+    links = {addresses.current_link(product): product for product in products}
+    repaired = store.repair_links(settings.data_dir, links)
+    if repaired:
+        _log.info("Recovered: repaired %d links below %s", repaired, settings.data_dir / "current")
+
+
+def tidy(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
+    """Remove superseded products and masters beyond what the settings keep: first the fact, then the file."""
+    retention = settings.retention
+    products = catalogue.superseded_products(retention.revisions)
+    if retention.reduced_d > 0:
+        oldest = (now - timedelta(days=retention.reduced_d)).date().isoformat()
+        products += catalogue.expired_products(oldest)
+    masters = catalogue.unused_masters(retention.masters)
+    if not products and not masters:
+        return
+    reduction_ids, master_ids = [found for found, _ in products], [found for found, _ in masters]
+    catalogue.mark_pruned(reduction_ids=reduction_ids, master_ids=master_ids, now=now)
+    for _, path in [*products, *masters]:
+        store.remove_product(settings.data_dir, path)

@@ -1,0 +1,107 @@
+"""Opening what an order names: raw frames, masters, and the calibration of one plane made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.doors import fitsfile
+from ingestd.errors import FrameRejected
+from ingestd.pixels.blocks import RowReader
+from ingestd.pixels.steps import PlaneCalibration
+from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, MasterInput, Plane, Section
+from ingestd.settings import Limits
+
+_BLOCK_ROWS = 64
+
+
+@contextmanager
+def opened(member: FrameInput, limits: Limits) -> Iterator[fitsfile.FrameReader]:
+    """Open a raw frame whose bytes are those of the order; an error of its content names the frame."""
+    frame_id = member.frame.frame_id
+    try:
+        with fitsfile.FrameReader(Path(member.path), member.frame, limits) as reader:
+            yield reader
+    except FrameRejected as error:
+        raise FrameRejected(error.reason, error.detail, error.frame_id or frame_id) from error
+
+
+@lru_cache(maxsize=4)
+def master_planes(path: str, sha256: str) -> fitsfile.MasterPlanes:
+    """Return a master's arrays; the last few stay in the worker, because a night uses the same ones again and again."""
+    return fitsfile.read_master(Path(path), sha256)
+
+
+def calibration_of(
+    plane: Plane, index: int, masters: Sequence[MasterInput], arithmetic: Arithmetic
+) -> PlaneCalibration:
+    """Return sections and masters for one plane of a frame; gain, read noise and saturation are the caller's.
+
+    Parameters
+    ----------
+    plane : Plane
+    index : int
+        Its position among the planes of the frame: masters hold their planes in the same order.
+    masters : sequence of MasterInput
+    arithmetic : Arithmetic
+    """
+    arrays: dict[str, Any] = {}
+    masks = []
+    for master in masters:
+        part = master_planes(master.path, master.sha256).planes[index]
+        name = master.kind.value
+        arrays[name] = part.signal
+        if part.uncertainty is not None:
+            arrays[f"{name}_error"] = np.nan_to_num(part.uncertainty, copy=True, nan=0.0)
+        if part.mask is not None:
+            masks.append(part.mask)
+        if master.kind == Kind.DARK and master.how != "exact":
+            arrays["dark_ratio"] = master.exposure_ratio
+    return PlaneCalibration(
+        overscan=plane.overscan if arithmetic.overscan else None,
+        overscan_skip_px=arithmetic.overscan_skip_px,
+        trim=plane.trim,
+        masks=tuple(masks),
+        **arrays,
+    )
+
+
+def image_of(plane: Plane) -> Section:
+    """Return the part of a plane that holds the image."""
+    return plane.trim or Section(0, plane.shape[0], 0, plane.shape[1])
+
+
+def saturation_of(frame: FrameRecord, reader: RowReader) -> float:
+    """Return the level at which a sample counts as saturated: the frame's own, else the end of the converter's range."""
+    if frame.saturation_adu is not None:
+        return frame.saturation_adu
+    if reader.is_integer:
+        return float(np.iinfo(reader.dtype).max + reader.offset)
+    return float("inf")
+
+
+def raw_blocks(reader: RowReader, image: Section) -> Iterator[NDArray[Any]]:
+    """Yield the rows of the image as they were read, native integers where the samples are; blocks of even height."""
+    for first in range(image.y0, image.y1, _BLOCK_ROWS):
+        yield _rows(reader, first, min(image.y1, first + _BLOCK_ROWS), image)
+
+
+def raw_rows(reader: RowReader, image: Section, bands: Sequence[slice]) -> NDArray[Any]:
+    """Return bands of rows of the image (row numbers of the image), native integers where the samples are."""
+    return np.concatenate([_rows(reader, image.y0 + band.start, image.y0 + band.stop, image) for band in bands])
+
+
+def _rows(reader: RowReader, first: int, end: int, image: Section) -> NDArray[Any]:
+    """Return raw rows without the columns outside the image."""
+    out: NDArray[Any] = np.empty((end - first, reader.shape[1]), reader.dtype)
+    if reader.is_integer:
+        reader.read_raw(first, out)
+    else:
+        reader.read(first, out)
+    return out[:, image.x0 : image.x1]

@@ -1,0 +1,107 @@
+"""Quality figures: one function for every row of ``metrics.METRICS``, each with its formula, error and source.
+
+Functions of arrays and numbers alone. A frame is handed over whole, as row blocks, or as a `Tally` (raw frames) or
+`SkyBoxes` (reduced frames) that has seen its row blocks, so that one pass gives several figures::
+
+    tally = Tally(reader.offset)
+    for rows in blocks:
+        tally.add(rows)
+    bias_level_adu(tally), frame_noise_adu(tally), saturated_pixels(tally, 65535)
+
+A figure in electrons is computed from the one in ADU and the gain.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ingestd.pixels.quality.darks import (
+    dark_rate_adu_per_second,
+    dark_rate_electrons_per_second,
+    dark_rate_mean_adu_per_second,
+    hot_pixel_map,
+    hot_pixels,
+)
+from ingestd.pixels.quality.gain import gain_electrons_per_adu
+from ingestd.pixels.quality.histogram import Estimate, Histogram, histogram, mean_of
+from ingestd.pixels.quality.levels import (
+    bias_level_adu,
+    central_section,
+    dark_level_adu,
+    flat_level_adu,
+    frame_noise_adu,
+    saturated_pixels,
+    sensor_temp_offset_celsius,
+)
+from ingestd.pixels.quality.noise import read_noise_adu, read_noise_electrons, read_noise_stack_adu
+from ingestd.pixels.quality.sky import (
+    SkyBoxes,
+    sky_level_adu,
+    sky_level_electrons,
+    sky_noise_adu,
+    sky_noise_electrons,
+)
+from ingestd.pixels.quality.tally import Pixels, Tally, sampled_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
+    {
+        function.__name__: function
+        for function in (
+            bias_level_adu,
+            dark_level_adu,
+            flat_level_adu,
+            frame_noise_adu,
+            saturated_pixels,
+            sensor_temp_offset_celsius,
+            read_noise_adu,
+            read_noise_stack_adu,
+            read_noise_electrons,
+            dark_rate_adu_per_second,
+            dark_rate_electrons_per_second,
+            dark_rate_mean_adu_per_second,
+            hot_pixels,
+            gain_electrons_per_adu,
+            sky_level_adu,
+            sky_level_electrons,
+            sky_noise_adu,
+            sky_noise_electrons,
+        )
+    },
+)
+"""The function of each metric by its name."""
+
+__all__ = [
+    "ESTIMATORS",
+    "Estimate",
+    "Histogram",
+    "Pixels",
+    "SkyBoxes",
+    "Tally",
+    "bias_level_adu",
+    "central_section",
+    "dark_level_adu",
+    "dark_rate_adu_per_second",
+    "dark_rate_electrons_per_second",
+    "dark_rate_mean_adu_per_second",
+    "flat_level_adu",
+    "frame_noise_adu",
+    "gain_electrons_per_adu",
+    "histogram",
+    "hot_pixel_map",
+    "hot_pixels",
+    "mean_of",
+    "read_noise_adu",
+    "read_noise_electrons",
+    "read_noise_stack_adu",
+    "sampled_rows",
+    "saturated_pixels",
+    "sensor_temp_offset_celsius",
+    "sky_level_adu",
+    "sky_level_electrons",
+    "sky_noise_adu",
+    "sky_noise_electrons",
+]

@@ -1,0 +1,108 @@
+"""Figures of one frame: levels, noise of a pixel, saturation, sensor temperature."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingestd.pixels.quality.histogram import Estimate, histogram
+from ingestd.pixels.quality.tally import Pixels, Tally, tally_of
+from ingestd.records import Section
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def bias_level_adu(pixels: Pixels) -> Estimate:
+    """Return the level of a bias frame or master: its median, resolved below the step of the converter.
+
+    Parameters
+    ----------
+    pixels : array of shape (ny, nx), row blocks, or Tally; ADU
+        Without overscan columns.
+
+    Returns
+    -------
+    Estimate, ADU
+        The error is that of the median for independent pixels; fixed structure makes it an upper limit.
+
+    Notes
+    -----
+    The median of the mid-distribution function (`Histogram.quantile`). The plain median of a real frame is 1311 where
+    this level is 1310.5. Its bias for rounded Gaussian noise is below 0.02 ADU for noise from 0.4 ADU up.
+    """
+    return _level(pixels)
+
+
+def dark_level_adu(pixels: Pixels) -> Estimate:
+    """Return the level of a dark frame or master, its bias included: see `bias_level_adu`."""
+    return _level(pixels)
+
+
+def flat_level_adu(pixels: NDArray[Any] | Tally) -> Estimate:
+    """Return the level of a flat: the median of its `central_section`.
+
+    Parameters
+    ----------
+    pixels : array of shape (ny, nx), or Tally; ADU
+        A tally must have been fed the central section only. Above the bias if it was subtracted.
+
+    Returns
+    -------
+    Estimate, ADU
+    """
+    if isinstance(pixels, Tally):
+        return pixels.values().median()
+    centre = central_section((pixels.shape[0], pixels.shape[1]))
+    return histogram(pixels[centre.y0 : centre.y1, centre.x0 : centre.x1]).median()
+
+
+def central_section(shape: tuple[int, int]) -> Section:
+    """Return the central half of a plane in both axes: without vignetted corners, edges and overscan."""
+    ny, nx = shape
+    return Section(ny // 4, ny - ny // 4, nx // 4, nx - nx // 4)
+
+
+def frame_noise_adu(pixels: Pixels) -> Estimate:
+    """Return the noise of one pixel of a single frame.
+
+    Parameters
+    ----------
+    pixels : array of shape (ny, nx), row blocks of even height, or Tally; ADU
+
+    Returns
+    -------
+    Estimate, ADU
+        With the step of the converter, and with what pixels of a column differ by (sensitivity, dark current).
+
+    Notes
+    -----
+    Standard deviation, clipped at 5 sigma, of the differences of vertical neighbours, over sqrt(2): gradients and
+    column offsets drop out, which make the plain standard deviation of the Large Format Camera 43 ADU instead of 3.8.
+    """
+    _, sigma, number = tally_of(pixels).differences().clipped()
+    noise = sigma / math.sqrt(2.0)
+    return Estimate(noise, noise / math.sqrt(2.0 * number))
+
+
+def saturated_pixels(pixels: Pixels, saturation_adu: float) -> Estimate:
+    """Return the number of pixels at or above the saturation level (a count, no error)."""
+    if isinstance(pixels, np.ndarray):
+        return Estimate(float(np.count_nonzero(pixels >= saturation_adu)), None)
+    if isinstance(pixels, Tally):
+        return Estimate(float(pixels.count_from(saturation_adu)), None)
+    return Estimate(float(sum(int(np.count_nonzero(rows >= saturation_adu)) for rows in pixels)), None)
+
+
+def sensor_temp_offset_celsius(ccd_temp_c: float, set_temp_c: float) -> Estimate:
+    """Return how far the measured sensor temperature is from its set point, C; from 0.5 C the sensor is unstable."""
+    return Estimate(ccd_temp_c - set_temp_c, None)
+
+
+def _level(pixels: Pixels) -> Estimate:
+    """Return the median of a plane."""
+    if isinstance(pixels, np.ndarray):
+        return histogram(pixels).median()
+    return tally_of(pixels).values().median()

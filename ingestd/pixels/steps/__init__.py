@@ -1,0 +1,208 @@
+"""Raw rows -> calibrated rows: the ordered table ``STEPS`` and the single pass over a plane that applies it.
+
+A step is one function in ``arithmetic`` and one row here. The order is that of ``ccdproc.ccd_process``: the noise of
+the raw signal is taken before anything is subtracted from it, and every later step carries it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingestd.pixels.blocks import Float32, Mask, RowReader
+from ingestd.pixels.steps import arithmetic
+from ingestd.pixels.steps.flats import NormalisedFlat, flat_level, normalise_flat
+from ingestd.pixels.steps.overscan import Overscan, measure_overscan
+from ingestd.pixels.steps.plane import Block, PlaneCalibration, check_plane, image_section
+from ingestd.records import MaskBit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "STEPS",
+    "CalibratedReader",
+    "NormalisedFlat",
+    "Overscan",
+    "PlaneCalibration",
+    "ReducedPlane",
+    "StepRow",
+    "WriteBlock",
+    "flat_level",
+    "measure_overscan",
+    "normalise_flat",
+    "reduce_plane",
+]
+
+_BLOCK_PX = 1 << 18
+"""Pixels of a row block: its buffers and the masters' rows stay in the caches, and calls are few."""
+
+WriteBlock = Callable[[int, Float32, Float32 | None, Mask], None]
+"""Receives first row, signal, uncertainty or None, mask; may change the arrays, must not keep them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One calibration step: its name, whether a calibration takes it, and what it does to a block."""
+
+    name: str
+    applies: Callable[[PlaneCalibration], bool]
+    apply: Callable[[Block, PlaneCalibration], None]
+
+
+STEPS: tuple[StepRow, ...] = (
+    StepRow("overscan", lambda c: c.overscan is not None, arithmetic.estimate_overscan),
+    StepRow("trim", lambda _: True, arithmetic.trim),
+    StepRow("uncertainty", lambda c: c.has_uncertainty, arithmetic.start_uncertainty),
+    StepRow("bias", lambda c: c.bias is not None and (c.dark is None or c.dark_is_scaled), arithmetic.subtract_bias),
+    StepRow("dark", lambda c: c.dark is not None, arithmetic.subtract_dark),
+    StepRow("flat", lambda c: c.flat is not None, arithmetic.divide_by_flat),
+    StepRow("gain", lambda c: c.gain_e_per_adu is not None, arithmetic.convert_to_electrons),
+    StepRow("mask", lambda _: True, arithmetic.mark_pixels),
+)
+"""The steps in the order in which they are applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReducedPlane:
+    """What the pass over a plane counted, in pixels; passes over disjoint rows add up."""
+
+    pixels: int
+    saturated: int
+    no_data: int
+    masked: int
+
+
+def reduce_plane(
+    reader: RowReader,
+    calibration: PlaneCalibration,
+    write_block: WriteBlock,
+    *,
+    rows: tuple[int, int] | None = None,
+    block_px: int = _BLOCK_PX,
+) -> ReducedPlane:
+    """Calibrate a plane in one pass over blocks of rows and hand each block on.
+
+    Parameters
+    ----------
+    reader : RowReader
+        The raw plane, ADU.
+    calibration : PlaneCalibration
+        What to apply.
+    write_block : callable
+        Is given the first row in the trimmed image, the signal (electrons with a gain, else ADU), its standard
+        deviation or None, and the mask; arrays of shape (rows, nx). It may change them and must not keep them.
+    rows : (first, end), optional
+        Only these rows of the trimmed image: several threads may share a plane.
+    block_px : int
+        Pixels in a block. The result does not depend on it.
+
+    Returns
+    -------
+    ReducedPlane
+        Counts over the rows of this pass.
+
+    Raises
+    ------
+    ValueError
+        If sections, masters and plane do not fit together (`check_plane`).
+    """
+    passage = _Passage(reader, calibration)
+    first, end = rows or (0, passage.shape[0])
+    counts = np.zeros(4, np.int64)
+    for block in passage.blocks(first, end, block_px):
+        uncertainty = np.sqrt(block.variance, out=block.variance) if calibration.has_uncertainty else None
+        counts += _count(block.mask, calibration.saturation_adu is not None)
+        write_block(block.first_row, block.signal, uncertainty, block.mask)
+    return ReducedPlane(*counts.tolist())
+
+
+class CalibratedReader:
+    """Rows of another reader after overscan, trim, bias and dark: what biases, darks and flats are combined from.
+
+    Parameters
+    ----------
+    reader : RowReader
+        The raw plane, ADU.
+    calibration : PlaneCalibration
+        Its flat, gain, read noise, saturation and masks are not used.
+
+    Raises
+    ------
+    ValueError
+        If sections, masters and plane do not fit together.
+    """
+
+    is_integer = False
+    offset = 0
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __init__(self, reader: RowReader, calibration: PlaneCalibration) -> None:
+        pedestal = replace(
+            calibration,
+            flat=None,
+            flat_error=None,
+            masks=(),
+            gain_e_per_adu=None,
+            read_noise_e=None,
+            saturation_adu=None,
+        )
+        self._passage = _Passage(reader, pedestal)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns after trimming."""
+        return self._passage.shape
+
+    def read_raw(self, first_row: int, out: NDArray[Any]) -> None:
+        """Raise TypeError: calibrated rows are not integers."""
+        raise TypeError(f"calibrated rows have no raw samples (rows {first_row} to {first_row + len(out)} asked for)")
+
+    def read(self, first_row: int, out: Float32) -> None:
+        """Fill ``out``, shape (rows, nx), float32, with calibrated values in ADU."""
+        for block in self._passage.blocks(first_row, first_row + len(out), _BLOCK_PX):
+            start = block.first_row - first_row
+            out[start : start + len(block.signal)] = block.signal
+
+
+class _Passage:
+    """The steps that a calibration takes, ready to be applied to any rows of a plane."""
+
+    def __init__(self, reader: RowReader, calibration: PlaneCalibration) -> None:
+        check_plane(reader, calibration)
+        self._reader, self._calibration = reader, calibration
+        self._image = image_section(calibration, reader.shape)
+        self._steps = [step.apply for step in STEPS if step.applies(calibration)]
+        self._overscan = None
+        if calibration.overscan is not None:
+            self._overscan = measure_overscan(reader, calibration.overscan, self._image, calibration.overscan_skip_px)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the trimmed image."""
+        return self._image.shape
+
+    def blocks(self, first: int, end: int, block_px: int) -> Iterator[Block]:
+        """Yield the rows ``first`` to ``end`` of the trimmed image, calibrated: one block, used again and again."""
+        width = self._reader.shape[1]
+        rows = max(1, min(end - first, block_px // width))
+        block = Block(rows, width, self._image, self._overscan)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for row in range(first, end, rows):
+                block.place(row, min(rows, end - row))
+                block.read(self._reader)
+                for apply in self._steps:
+                    apply(block, self._calibration)
+                yield block
+
+
+def _count(mask: Mask, may_saturate: bool) -> tuple[int, int, int, int]:  # noqa: FBT001 - a fact about the mask
+    """Return how many pixels there are, and how many are saturated, without data, masked."""
+    masked = int(np.count_nonzero(mask))
+    if not masked:
+        return mask.size, 0, 0, 0
+    saturated = int(np.count_nonzero(mask & MaskBit.SATURATED)) if may_saturate else 0
+    return mask.size, saturated, int(np.count_nonzero(mask & MaskBit.NO_DATA)), masked

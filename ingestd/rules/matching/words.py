@@ -1,0 +1,167 @@
+"""Verdicts in words, with the numbers: why a master fits or not, what a frame waits for, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ingestd.records import Candidate, Kind, Master
+from ingestd.rules.matching.verdicts import Limits, Miss, Subject, Verdict
+
+_PLURALS = {Kind.BIAS: "biases", Kind.DARK: "darks", Kind.FLAT: "flats"}
+_TWO_DAYS_H = 48
+_HALF_CENTIDEGREE = 0.005
+
+
+def candidate(subject: Subject, limits: Limits, verdict: Verdict) -> Candidate:
+    """Return the verdict as it is recorded."""
+    words = _misses_in_words(subject, limits, verdict) if verdict.misses else _fits_in_words(limits, verdict)
+    return Candidate(
+        master_id=verdict.master.master_id,
+        kind=limits.kind,
+        how=verdict.how,
+        fits=not verdict.misses,
+        reason=f"{_identity(limits, verdict.master)}: {words}",
+        delta_temp_c=verdict.delta_temp_c,
+        exposure_ratio=verdict.exposure_ratio,
+        age_h=verdict.age_h,
+        grade=verdict.grade,
+    )
+
+
+def wait_reason(subject: Subject, limits: Limits, count: int, ranked: Sequence[Verdict]) -> str:
+    """Return what is missing, the nearest master with its distances, and what to do.
+
+    The text continues a sentence that begins with the name of the frame: ``sci_0042.fits needs a dark ...``.
+    """
+    needs = f"needs a {limits.kind.value}{_conditions(limits, subject)}."
+    plural = _PLURALS[limits.kind]
+    if not ranked:
+        return f"{needs} There are no {plural} of this configuration yet. Take {plural}."
+    nearest = ranked[0]
+    what = f"{_identity(limits, nearest.master)}, {_misses_in_words(subject, limits, nearest)}"
+    return f"{needs} Nearest of {count}: {what}. {_advice(limits, nearest.misses)}."
+
+
+def _misses_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
+    """Return everything that keeps a master from fitting."""
+    return ", ".join(_MISSES[miss](subject, limits, verdict) for miss in verdict.misses)
+
+
+def _fits_in_words(limits: Limits, verdict: Verdict) -> str:
+    """Return what speaks for a master that fits."""
+    words = []
+    if limits.kind is Kind.DARK and verdict.how == "exact":
+        words.append("exact exposure")
+    elif limits.kind is Kind.DARK:
+        words.append(f"{verdict.how.replace('_', ' ')} by {verdict.exposure_ratio:.4g} ({limits.policy.reason})")
+    words += [_temperature(limits, verdict), _age(limits, verdict), verdict.grade]
+    members = len(verdict.master.members)
+    words.append(f"{members} member{'' if members == 1 else 's'}")
+    return ", ".join(words)
+
+
+# --- what to do -------------------------------------------------------------------------------------------------------
+
+
+def _advice(limits: Limits, misses: Sequence[Miss]) -> str:
+    """Return what to do so that a master that misses this fits."""
+    take = f"Take {_PLURALS[limits.kind]}"
+    steps = [_REMEDIES[miss].format(kind=limits.kind.value) for miss in misses if miss in _REMEDIES]
+    return f"{take}, or {' and '.join(steps)}" if steps else take
+
+
+_REMEDIES = {
+    Miss.TEMPERATURE_UNKNOWN: "name the temperature keyword in camera.keywords.ccd_temp",
+    Miss.TEMPERATURE: "raise matching.{kind}.max_delta_temp_c",
+    Miss.AGE: "raise masters.{kind}.valid_d",
+    Miss.EXPOSURE_UNKNOWN: "name the exposure keyword in camera.keywords.exposure",
+    Miss.POLICY: 'set camera.dark_policy = "scalable" if its dark current is linear',
+    Miss.SCALE_DOWN: "raise matching.dark.max_scale_down",
+    Miss.SCALE_UP: "raise matching.dark.max_scale_up",
+    Miss.NO_BIAS: "take biases",
+}
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _conditions(limits: Limits, thing: Subject | Master) -> str:
+    """Return the conditions that count for a kind: `` of 300 s at -10.0 C``."""
+    exposure = f" of {seconds(thing.exposure_s)}" if limits.kind is Kind.DARK else ""
+    filter_words = f" in filter {thing.filter_name}" if thing.filter_name else " without a filter"
+    name = filter_words if limits.kind is Kind.FLAT else ""
+    temperature = " without a temperature" if thing.ccd_temp_c is None else f" at {celsius(thing.ccd_temp_c)}"
+    return exposure + name + (temperature if limits.max_delta_temp_c is not None else "")
+
+
+def _identity(limits: Limits, master: Master) -> str:
+    """Return the conditions and the night of a master: ``300 s at -10.0 C (2024-03-09)``."""
+    conditions = _conditions(limits, master).removeprefix(" of ").removeprefix(" at ").removeprefix(" in ")
+    return f"{conditions.strip()} ({master.night})"
+
+
+def _temperature(limits: Limits, verdict: Verdict) -> str:
+    """Return the temperature difference and its limit."""
+    limit = "no limit" if limits.max_delta_temp_c is None else f"tolerance {limits.max_delta_temp_c:g} C"
+    if verdict.delta_temp_c is None:
+        return f"temperature unknown, {limit}"
+    return f"{abs(verdict.delta_temp_c):.4g} C away, {limit}"
+
+
+def _age(limits: Limits, verdict: Verdict) -> str:
+    """Return the time between frame and master, and the validity."""
+    age = f"{verdict.age_h:.1f} h" if verdict.age_h < _TWO_DAYS_H else f"{verdict.age_h / 24:.1f} d"
+    return f"{age} away in time, valid {limits.valid_d:g} d"
+
+
+def _ratio(subject: Subject, master: Master) -> str:
+    """Return how far a dark would have to be scaled."""
+    wanted_s, dark_s = subject.exposure_s or 0.0, master.exposure_s or 0.0
+    return f"to be scaled by {wanted_s / dark_s:.4g}" if dark_s > 0 else "without an exposure to be scaled"
+
+
+def _filter(name: str | None) -> str:
+    """Return a filter."""
+    return f"filter {name}" if name else "no filter"
+
+
+def celsius(ccd_temp_c: float | None) -> str:
+    """Return a temperature with one decimal, or two where the second counts."""
+    if ccd_temp_c is None:
+        return "an unknown temperature"
+    digits = 1 if abs(round(ccd_temp_c, 1) - ccd_temp_c) < _HALF_CENTIDEGREE else 2
+    return f"{ccd_temp_c:.{digits}f} C"
+
+
+def seconds(exposure_s: float | None) -> str:
+    """Return an exposure."""
+    return "an unknown exposure" if exposure_s is None else f"{exposure_s:g} s"
+
+
+_MISSES: Mapping[Miss, Callable[[Subject, Limits, Verdict], str]] = {
+    Miss.CAMERA: lambda subject, _, verdict: f"camera {verdict.master.camera}, not {subject.camera}",
+    Miss.CONFIGURATION: lambda subject, _, verdict: (
+        f"configuration {verdict.master.configuration}, not {subject.configuration}"
+    ),
+    Miss.FILTER: lambda subject, _, verdict: (
+        f"{_filter(verdict.master.filter_name)}, not {_filter(subject.filter_name)}"
+    ),
+    Miss.TEMPERATURE_UNKNOWN: lambda subject, _, verdict: (
+        f"{celsius(verdict.master.ccd_temp_c)} cannot be compared with {celsius(subject.ccd_temp_c)}"
+    ),
+    Miss.TEMPERATURE: lambda _, limits, verdict: _temperature(limits, verdict),
+    Miss.AGE: lambda _, limits, verdict: _age(limits, verdict),
+    Miss.EXPOSURE_UNKNOWN: lambda subject, _, verdict: (
+        f"{seconds(verdict.master.exposure_s)} cannot be compared with {seconds(subject.exposure_s)}"
+    ),
+    Miss.POLICY: lambda subject, limits, _: (
+        f"not {seconds(subject.exposure_s)}, and darks are not scaled: {limits.policy.reason}"
+    ),
+    Miss.SCALE_DOWN: lambda subject, limits, verdict: (
+        f"{_ratio(subject, verdict.master)}, limit 1/{limits.dark.max_scale_down if limits.dark else 1:g}"
+    ),
+    Miss.SCALE_UP: lambda subject, limits, verdict: (
+        f"{_ratio(subject, verdict.master)}, limit {limits.dark.max_scale_up if limits.dark else 1:g}"
+    ),
+    Miss.NO_BIAS: lambda *_: "to be scaled it needs a master bias, and none fits",
+}

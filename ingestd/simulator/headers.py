@@ -1,0 +1,225 @@
+"""The header dialects of acquisition programs: which cards each writes, in which form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ingestd.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ingestd.records import CardValue
+    from ingestd.simulator.camera import Camera, Shot
+
+_MAXIM_TYPES = {
+    Kind.BIAS: "Bias Frame",
+    Kind.DARK: "Dark Frame",
+    Kind.FLAT: "Flat Frame",
+    Kind.LIGHT: "Light Frame",
+}
+_NINA_TYPES = {Kind.BIAS: "BIAS", Kind.DARK: "DARK", Kind.FLAT: "FLAT", Kind.LIGHT: "LIGHT"}
+_INDI_TYPES = {Kind.BIAS: "Bias", Kind.DARK: "Dark", Kind.FLAT: "Flat", Kind.LIGHT: "Light"}
+_PYOBS_TYPES = {Kind.BIAS: "bias", Kind.DARK: "dark", Kind.FLAT: "skyflat", Kind.LIGHT: "object"}
+_LCO_TYPES = {Kind.BIAS: "BIAS", Kind.DARK: "DARK", Kind.FLAT: "SKYFLAT", Kind.LIGHT: "EXPOSE"}
+_GAIN_SETTING, _OFFSET_SETTING = 100, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One header card; a keyword COMMENT or HISTORY has its text as value."""
+
+    keyword: str
+    value: CardValue
+    comment: str = ""
+
+
+def header_cards(camera: Camera, shot: Shot, *, ccd_temp_c: float) -> tuple[Card, ...]:
+    """Return the cards, without the structural ones, that the camera's program writes for a shot.
+
+    Raises
+    ------
+    KeyError
+        If the program is not one of `PROGRAMS`.
+    """
+    cards = [card for card in PROGRAMS[camera.program](camera, shot, ccd_temp_c) if card.value is not None]
+    return (*cards, *_sections(camera))
+
+
+def _maxim(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    return [
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}", "[ISO 8601] UTC date/time of exposure start"),
+        Card("EXPTIME", shot.exposure_s, "[sec] Duration of exposure"),
+        Card("EXPOSURE", shot.exposure_s, "[sec] Duration of exposure"),
+        Card("SET-TEMP", camera.set_temp_c, "CCD temperature setpoint in C"),
+        Card("CCD-TEMP", ccd_temp_c, "CCD temperature at start of exposure in C"),
+        *_binning(),
+        Card("XORGSUBF", 0, "Subframe X position in binned pixels"),
+        Card("YORGSUBF", 0, "Subframe Y position in binned pixels"),
+        Card("READOUTM", "Monochrome", "Readout mode of image"),
+        Card("FILTER", shot.filter_name, "Filter name"),
+        Card("IMAGETYP", _MAXIM_TYPES[shot.kind], "Type of image"),
+        Card("SWCREATE", "MaxIm DL Version 6.13 synthetic", "Name of software"),
+        Card("OBJECT", shot.object_name, "Target object name"),
+        Card("INSTRUME", camera.instrument, "Detector instrument name"),
+        Card("EGAIN", _gain(camera), "Electronic gain in e-/ADU"),
+        *_cmos(camera),
+        Card("TIMESYS", "UTC", "Default time system"),
+    ]
+
+
+def _nina(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    return [
+        Card("IMAGETYP", _NINA_TYPES[shot.kind], "Type of exposure"),
+        Card("EXPOSURE", shot.exposure_s, "[s] Exposure duration"),
+        Card("EXPTIME", shot.exposure_s, "[s] Exposure duration"),
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}.000", "Time of observation (UTC)"),
+        *_binning(),
+        *_cmos(camera),
+        Card("EGAIN", _gain(camera), "[e-/ADU] Electrons per A/D unit"),
+        Card("INSTRUME", camera.instrument, "Imaging instrument name"),
+        Card("SET-TEMP", camera.set_temp_c, "[degC] CCD temperature setpoint"),
+        Card("CCD-TEMP", ccd_temp_c, "[degC] CCD temperature"),
+        Card("READOUTM", "Default", "Sensor readout mode"),
+        Card("FILTER", shot.filter_name, "Active filter name"),
+        Card("OBJECT", shot.object_name or None, "Name of the object of interest"),
+        Card("ROWORDER", "TOP-DOWN", "FITS Image Orientation"),
+        Card("SWCREATE", "N.I.N.A. 3.1.0.9001", "Software that created this file"),
+    ]
+
+
+def _indi(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    return [
+        Card("INSTRUME", camera.instrument, "CCD Name"),
+        Card("TELESCOP", "Telescope Simulator", "Telescope name"),
+        Card("OBJECT", shot.object_name or None, "Object name"),
+        Card("EXPTIME", shot.exposure_s, "Total Exposure Time (s)"),
+        Card("DARKTIME", shot.exposure_s, "Total Dark Exposure Time (s)"),
+        Card("CCD-TEMP", ccd_temp_c, "CCD Temperature (Celsius)"),
+        *_binning(),
+        Card("FRAME", _INDI_TYPES[shot.kind], "Frame Type"),
+        Card("IMAGETYP", f"{_INDI_TYPES[shot.kind]} Frame", "The type of image"),
+        Card("FILTER", shot.filter_name, "Filter"),
+        *_cmos(camera),
+        Card("EGAIN", _gain(camera), "[e-/ADU] Electrons per A/D unit"),
+        Card("ROWORDER", "TOP-DOWN", "Row Order"),
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}.000", "UTC start date of observation"),
+        Card("COMMENT", "Generated by INDI"),
+    ]
+
+
+def _sgpro(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    return [
+        Card("IMAGETYP", _NINA_TYPES[shot.kind], "Type of frame"),
+        Card("EXPOSURE", shot.exposure_s, "Exposure time (s)"),
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}.0000000", "GMT start of exposure"),
+        Card("TEMPERAT", ccd_temp_c, "Temperature of the sensor"),
+        Card("SET-TEMP", camera.set_temp_c, "Set temperature of the sensor"),
+        *_binning(),
+        *_cmos(camera),
+        Card("EGAIN", _gain(camera), "e-/ADU"),
+        Card("FILTER", shot.filter_name, "Filter name"),
+        Card("OBJECT", shot.object_name or None, "Target name"),
+        Card("INSTRUME", camera.instrument, "Camera name"),
+        Card("CREATOR", "Sequence Generator Pro v4.1.0.784", "Capture software"),
+    ]
+
+
+def _ccdsoft(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    start = shot.obs_start
+    return [
+        Card("EXPTIME", shot.exposure_s, "Total exposure time in seconds"),
+        Card("CCD-TEMP", ccd_temp_c, "Temperature of CCD"),
+        Card("SET-TEMP", camera.set_temp_c, "Set point of CCD"),
+        *_binning(),
+        Card("DATE-OBS", f"{start:%Y-%m-%dT%H:%M:%S}.000", "Date of observation"),
+        Card("FILTER", shot.filter_name, "Optical filter"),
+        Card("OBJECT", shot.object_name or " "),
+        Card("INSTRUME", camera.instrument, "Camera"),
+        Card("SWCREATE", "CCDSoft Version 5.00.218", "Acquisition software"),
+    ]
+
+
+def _pyobs(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    day = shot.obs_start - timedelta(hours=12)
+    return [
+        Card("IMAGETYP", _PYOBS_TYPES[shot.kind], "Type of image"),
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}.000000", "Date and time of start of exposure"),
+        Card("DAY-OBS", f"{day:%Y-%m-%d}", "Day of observation"),
+        Card("EXPTIME", shot.exposure_s, "Exposure time [s]"),
+        Card("DET-TEMP", ccd_temp_c, "CCD temperature [C]"),
+        Card("DET-TSET", camera.set_temp_c, "Cooler setpoint [C]"),
+        *_binning(),
+        Card("DET-GAIN", _gain(camera), "Detector gain [e-/ADU]"),
+        Card("FILTER", shot.filter_name, "Current filter"),
+        Card("OBJECT", shot.object_name or None, "Name of object to be observed"),
+        Card("INSTRUME", camera.instrument, "Name of instrument"),
+        Card("ORIGIN", "pyobs", "Control software"),
+    ]
+
+
+def _lco(camera: Camera, shot: Shot, ccd_temp_c: float) -> list[Card]:
+    day = shot.obs_start - timedelta(hours=12)
+    return [
+        Card("OBSTYPE", _LCO_TYPES[shot.kind], "Observation type"),
+        Card("DATE-OBS", f"{shot.obs_start:%Y-%m-%dT%H:%M:%S}.000", "[UTC] Start date and time of the observation"),
+        Card("DAY-OBS", f"{day:%Y%m%d}", "[UTC] Date at start of local observing night"),
+        Card("EXPTIME", shot.exposure_s, "[s] Exposure length"),
+        Card("CCDATEMP", ccd_temp_c, "[deg C] CCD actual temperature"),
+        Card("CCDSTEMP", camera.set_temp_c, "[deg C] CCD set temperature"),
+        Card("CCDSUM", "1 1", "CCD binning factors"),
+        Card("CONFMODE", "default", "Camera mode"),
+        Card("GAIN", _gain(camera), "[electrons/count] Pixel gain"),
+        Card("RDNOISE", camera.sensor.read_noise_e, "[electron] Read noise"),
+        Card("SATURATE", 65535.0, "[ADU] Saturation level"),
+        Card("FILTER", shot.filter_name, "Filter used"),
+        Card("OBJECT", shot.object_name or None, "Object name"),
+        Card("INSTRUME", camera.instrument, "Instrument used"),
+        Card("SITEID", "tst", "ID code of the observatory site"),
+    ]
+
+
+PROGRAMS: Mapping[str, Callable[[Camera, Shot, float], list[Card]]] = {
+    "MaxIm DL": _maxim,
+    "N.I.N.A.": _nina,
+    "INDI": _indi,
+    "Sequence Generator Pro": _sgpro,
+    "CCDSoft": _ccdsoft,
+    "pyobs": _pyobs,
+    "LCO": _lco,
+}
+"""The programs whose headers are known. CCDSoft writes no type at all; pyobs and LCO name things their own way."""
+
+
+def _gain(camera: Camera) -> float | None:
+    """Return the gain that the header tells, e-/ADU."""
+    return camera.sensor.gain_e_per_adu if camera.tells_gain else None
+
+
+def _binning() -> list[Card]:
+    """Return the cards of an unbinned frame."""
+    return [
+        Card("XBINNING", 1, "Binning level along the X-axis"),
+        Card("YBINNING", 1, "Binning level along the Y-axis"),
+    ]
+
+
+def _cmos(camera: Camera) -> list[Card]:
+    """Return the cards that drivers of CMOS cameras add."""
+    if not camera.sensor.is_cmos:
+        return []
+    return [Card("GAIN", _GAIN_SETTING, "Sensor gain"), Card("OFFSET", _OFFSET_SETTING, "Sensor gain offset")]
+
+
+def _sections(camera: Camera) -> list[Card]:
+    """Return where light and overscan lie, if there is overscan: 1-indexed, inclusive, x first."""
+    (ny, nx), overscan = camera.sensor.shape, camera.sensor.overscan_px
+    if not overscan:
+        return []
+    return [
+        Card("BIASSEC", f"[{nx + 1}:{nx + overscan},1:{ny}]", "Overscan"),
+        Card("TRIMSEC", f"[1:{nx},1:{ny}]", "Part that sees light"),
+        Card("DATASEC", f"[1:{nx},1:{ny}]", "Part that sees light"),
+    ]

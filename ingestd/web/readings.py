@@ -1,0 +1,150 @@
+"""What the metrics show of the catalogue, read on a connection of its own that cannot write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ingestd.doors.catalogue import Catalogue
+from ingestd.doors.exporter import Figures, FrameCount, MasterInUse, QaValue
+from ingestd.records import CALIBRATION_KINDS, Choice, FrameRecord, Kind, Match, Wait
+from ingestd.rules.matching import calibration_for
+from ingestd.settings import Camera, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+# The newest frames of a camera among which its filters in use are looked for.
+_RECENT_LIGHTS = 200
+
+
+def catalogue_query(settings: Callable[[], Settings], now: Callable[[], datetime]) -> Callable[[], Figures]:
+    """Return the query of ``Telemetry``: it opens the catalogue for reading, reads once, and closes it.
+
+    Parameters
+    ----------
+    settings : callable
+        Returns the settings in force: data directory, cameras, validities and tolerances.
+    now : callable
+        Returns the time (aware UTC) at which "the master in use" is asked for.
+
+    Returns
+    -------
+    callable
+        Raises ``CatalogueUnusable`` where the catalogue cannot be read now.
+    """
+
+    def query() -> Figures:
+        in_force = settings()
+        with Catalogue.open(in_force.catalogue_path, read_only=True) as catalogue:
+            return read_figures(catalogue, in_force, now())
+
+    return query
+
+
+def read_figures(catalogue: Catalogue, settings: Settings, now: datetime) -> Figures:
+    """Return one reading of an open catalogue."""
+    frames = [FrameCount(row["state"], row["kind"], row["frames"]) for row in catalogue.counts()]
+    quality = [_qa_value(row) for row in catalogue.qa_rows(latest=True)]
+    return Figures(frames, quality, list(_MastersInUse(catalogue, settings, now).of_all_cameras()))
+
+
+def _qa_value(row: Mapping[str, Any]) -> QaValue:
+    """Return one row of the view ``qa_latest``."""
+    return QaValue(
+        metric=row["metric"],
+        value=row["value"],
+        camera=row["camera"],
+        kind=row["kind"],
+        filter_name=row["filter_name"] or None,
+        plane=row["plane"],
+        time=datetime.fromisoformat(row["time"]) if row["time"] else None,
+    )
+
+
+# --- the masters in use -----------------------------------------------------------------------------------------------
+
+
+class _MastersInUse:
+    """The masters that a repetition of each camera's newest science frames would get now."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings, now: datetime) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._now = now
+
+    def of_all_cameras(self) -> Iterator[MasterInUse]:
+        """Yield those of every camera in the settings, and of every other that has masters."""
+        current = self._catalogue.master_rows()
+        cameras = {camera.name: camera for camera in self._settings.camera}
+        for row in current:
+            cameras.setdefault(row["camera"], Camera(row["camera"]))
+        for camera in cameras.values():
+            rows = [row for row in current if row["camera"] == camera.name]
+            lights = self._newest_lights(camera.name)
+            yield from self._for_lights(lights, rows, camera) if lights else self._without_lights(rows)
+
+    def _newest_lights(self, camera: str) -> list[FrameRecord]:
+        """Return the newest science frame of each filter in use, the newest first."""
+        found: dict[str, str] = {}
+        for row in reversed(self._catalogue.frame_rows(kind=Kind.LIGHT, camera=camera, limit=_RECENT_LIGHTS)):
+            found.setdefault(row["filter_name"] or "", row["frame_id"])
+        records = (self._catalogue.frame(frame_id) for frame_id in found.values())
+        return [record for record in records if record is not None]
+
+    def _for_lights(
+        self, lights: Sequence[FrameRecord], rows: Sequence[Mapping[str, Any]], camera: Camera
+    ) -> Iterator[MasterInUse]:
+        """Yield bias and dark of the newest science frame, and the flat of each filter."""
+        for light in lights:
+            key = light.configuration.key()
+            masters = {
+                kind: self._catalogue.masters(light.camera, key, kind, since=self._now - self._validity(kind))
+                for kind in CALIBRATION_KINDS
+            }
+            calibration = calibration_for(replace(light, obs_start=self._now), masters, self._settings, camera)
+            own = [row for row in rows if row["configuration"] == key]
+            if light is lights[0]:
+                yield from _in_use(calibration.bias, Kind.BIAS, light, own)
+                yield from _in_use(calibration.dark, Kind.DARK, light, own)
+            yield from _in_use(calibration.flat, Kind.FLAT, light, own)
+
+    def _without_lights(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[MasterInUse]:
+        """Yield the newest master of each kind and filter: nobody knows what the first science frame will need."""
+        seen = set()
+        for row in sorted(rows, key=lambda row: str(row["last_obs"]), reverse=True):
+            filter_name = row["filter_name"] or None
+            if (row["kind"], filter_name) in seen:
+                continue
+            seen.add((row["kind"], filter_name))
+            first_obs, last_obs = _interval(row)
+            is_valid = self._now - last_obs <= self._validity(Kind(row["kind"]))
+            yield MasterInUse(row["camera"], row["kind"], filter_name, first_obs, last_obs, is_available=is_valid)
+
+    def _validity(self, kind: Kind) -> timedelta:
+        """Return how long a master of the kind is valid."""
+        valid_d: float = getattr(self._settings.masters, kind).valid_d
+        return timedelta(days=valid_d)
+
+
+def _in_use(choice: Choice, kind: Kind, light: FrameRecord, rows: Sequence[Mapping[str, Any]]) -> Iterator[MasterInUse]:
+    """Yield the chosen master; where none was, the newest of the kind, so that its age shows how long ago it was."""
+    filter_name = light.filter_name if kind is Kind.FLAT else None
+    if isinstance(choice, Match):
+        master = choice.master
+        yield MasterInUse(light.camera, kind, filter_name, master.first_obs, master.last_obs, is_available=True)
+        return
+    same = [row for row in rows if row["kind"] == kind and (kind is not Kind.FLAT or row["filter_name"] == filter_name)]
+    newest = max(same, key=lambda row: str(row["last_obs"]), default=None)
+    is_available = not isinstance(choice, Wait)
+    if newest is not None:
+        first_obs, last_obs = _interval(newest)
+        yield MasterInUse(light.camera, kind, filter_name, first_obs, last_obs, is_available=is_available)
+    elif not is_available:
+        yield MasterInUse(light.camera, kind, filter_name, None, None, is_available=False)
+
+
+def _interval(row: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """Return the observation times of the first and the last member."""
+    return datetime.fromisoformat(row["first_obs"]), datetime.fromisoformat(row["last_obs"])

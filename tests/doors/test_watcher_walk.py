@@ -1,0 +1,157 @@
+"""What a scan meets, and what the mount table says of a directory."""
+
+import os
+import socket
+
+import pytest
+
+from ingestd.doors.watcher import is_frame_name
+from ingestd.doors.watcher.mounts import Mount, is_below, mounts_of, parse_mountinfo, read_mounts
+from ingestd.doors.watcher.walk import MAX_DEPTH, is_frame_path, look_at, walk_frames
+
+MOUNTINFO = rb"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:40 / /mnt/camera\040one rw,relatime - nfs4 server:/export rw,vers=4.2
+31 22 0:41 /night /mnt/bind rw master:1 propagate_from:2 - ext4 /dev/sdb1 rw
+32 22 0:42 / /mnt/sshfs rw - fuse.sshfs user@host:/ rw
+33 22 0:43 / /mnt/usb rw - fuseblk /dev/sdc1 rw
+34 22 0:44 / /mnt/usb rw - cifs //server/share rw
+35 22 0:45 / /mnt/usb2 rw - tmpfs tmpfs rw
+this line is not one
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.fits", "A.FIT", "b.FtS", "c.fits.fz", "d.fit.gz", "e.FTS.GZ", "-leading.fits", "a b;rm.fits", "\udcff.fits"],
+)
+def test_frame_names(name):
+    assert is_frame_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".a.fits", "a.fits.tmp", "a.fits.part", "a.fits~", "a.fits.bz2", "a.fits.gz.fz", "a.txt", "fits", "a.fz", ""],
+)
+def test_other_names(name):
+    assert not is_frame_name(name)
+
+
+def test_frame_below_a_hidden_directory_is_none():
+    assert is_frame_path("/night/a.fits")
+    assert not is_frame_path("/.Trash-1000/files/a.fits")
+
+
+def met(directory, skip=()):
+    unread = []
+    return {os.path.relpath(path, directory) for path, _ in walk_frames(str(directory), skip, unread)}, unread
+
+
+def test_only_regular_files_are_met(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "real.fits").write_text("x")
+    (tmp_path / "link.fits").symlink_to(tmp_path / "secret")
+    os.link(tmp_path / "secret", tmp_path / "hard.fits")
+    os.mkfifo(tmp_path / "pipe.fits")
+    (tmp_path / "directory.fits").mkdir()
+    (tmp_path / "directory.fits" / "inner.FIT").write_text("x")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "a.fits").write_text("x")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket.fits"))
+        assert met(tmp_path) == ({"real.fits", "hard.fits", "directory.fits/inner.FIT"}, [])
+
+
+def test_links_to_directories_are_not_followed(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "a.fits").write_text("x")
+    (tmp_path / "night" / "loop").symlink_to(tmp_path)
+    assert met(tmp_path) == ({"night/a.fits"}, [])
+
+
+def test_directories_of_other_roots_are_skipped(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.fits").write_text("x")
+    assert met(tmp_path, {str(tmp_path / "other")}) == (set(), [])
+
+
+def test_awkward_names_survive(tmp_path):
+    names = [b"\xff\xfe.fits", b"new\nline.fits", b"-rf.fits", b"x" * 250 + b".fits", "\u00e9.fits".encode(), "e\u0301.fits".encode()]
+    for name in names:
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
+            file.write(b"x")
+    found, _ = met(tmp_path)
+    assert found == {os.fsdecode(name) for name in names}
+
+
+def test_ten_thousand_directories_deep_is_bounded(tmp_path):
+    (tmp_path / "a.fits").write_text("x")
+    handle = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(10_000):
+        os.mkdir("d", dir_fd=handle)
+        inner = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    deep = tmp_path.joinpath(*["d"] * MAX_DEPTH)
+    (deep / "last.fits").write_text("x")
+    (deep / "d" / "beyond.fits").write_text("x")
+    found, unread = met(tmp_path)
+    assert found == {"a.fits", "/".join(["d"] * MAX_DEPTH) + "/last.fits"}
+    assert unread == []
+
+
+def test_missing_directory_is_unread(tmp_path):
+    assert met(tmp_path / "none") == (set(), [str(tmp_path / "none")])
+
+
+def test_look_at_says_none_for_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.fits")
+    (tmp_path / "a.fits").write_text("abc")
+    assert look_at(str(tmp_path / "pipe.fits")) is None
+    assert look_at(str(tmp_path / "none.fits")) is None
+    assert look_at(str(tmp_path / "a.fits" / "b.fits")) is None
+    status = (tmp_path / "a.fits").stat()
+    stamp = look_at(str(tmp_path / "a.fits"))
+    assert (stamp.size_bytes, stamp.mtime_ns, stamp.inode) == (3, status.st_mtime_ns, status.st_ino)
+
+
+def test_mount_table_is_read_with_its_escapes_and_optional_fields():
+    mounts = parse_mountinfo(MOUNTINFO)
+    assert mounts[0] == Mount("/", "ext4", "/dev/sda1", "/")
+    assert mounts[1] == Mount("/mnt/camera one", "nfs4", "server:/export", "/")
+    assert mounts[2] == Mount("/mnt/bind", "ext4", "/dev/sdb1", "/night")
+    assert len(mounts) == 7
+
+
+@pytest.mark.parametrize(
+    ("directory", "types"),
+    [
+        ("/home/incoming", {"ext4"}),
+        ("/mnt/camera one/night", {"nfs4"}),
+        ("/mnt/usb", {"cifs"}),  # mounted over the disk
+        ("/mnt/usb2", {"tmpfs"}),
+        ("/mnt", {"ext4", "nfs4", "fuse.sshfs", "cifs", "tmpfs"}),  # with all that is mounted below
+    ],
+)
+def test_mounts_of_a_directory(directory, types):
+    assert {mount.fs_type for mount in mounts_of(directory, parse_mountinfo(MOUNTINFO))} == types
+
+
+@pytest.mark.parametrize(
+    ("fs_type", "expected"),
+    [("nfs", True), ("cifs", True), ("smb3", True), ("9p", True), ("fuse.sshfs", True), ("fuse", True)]
+    + [("ext4", False), ("tmpfs", False), ("fuseblk", False), ("overlay", False)],
+)
+def test_network_types(fs_type, expected):
+    assert Mount("/", fs_type, "x", "/").is_network is expected
+
+
+def test_mounts_of_this_machine_are_read():
+    assert any(mount.point == "/" for mount in read_mounts())
+
+
+def test_below_means_a_whole_directory_name():
+    assert is_below("/a/b", "/a")
+    assert is_below("/a", "/a")
+    assert is_below("/a", "/")
+    assert not is_below("/ab", "/a")

@@ -1,0 +1,288 @@
+"""The choice for 10,000 random catalogues against a slow oracle that filters in stages and counts in whole numbers.
+
+Temperatures are tenths of a degree, exposures hundredths of a second, times hours, so that the oracle never rounds, and
+values come from small sets, so that every step of the order of choosing has to break ties.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestd.records import Kind, Match
+from ingestd.rules import matching
+from ingestd.rules.matching import verdicts
+from ingestd.settings import Camera, Settings
+from tests.rules.builders import EPOCH, configuration, frame, master
+
+CATALOGUES = 10_000
+CAMERA = Camera("main")
+SETTINGS = Settings(camera=(CAMERA,))
+VALID_H = {Kind.BIAS: 90 * 24, Kind.DARK: 180 * 24, Kind.FLAT: 30 * 24}
+GRADES = ("green", "yellow", "orange", "red")
+CMOS = configuration(gain_setting=100.0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A frame or a master in whole numbers; hours are counted from EPOCH."""
+
+    name: str
+    tenths_c: int | None
+    hundredths_s: int | None
+    filter_name: str | None
+    first_h: int = 0
+    last_h: int = 0
+    members: int = 3
+    grade: int = 0
+    camera: str = "main"
+
+
+# --- random catalogues ------------------------------------------------------------------------------------------------
+
+TEMPERATURES = (-100, -100, -100, -103, -97, -105, -95, -106, -150, None)
+EXPOSURES = (30000, 30000, 30300, 29700, 30301, 60000, 60000, 15000, 14900, 3000000, 3100000, 50, 0, None)
+HOURS = (0, 0, 5, 24, 24, 71, 72, 73, 168, 169, 504, 505, 719, 720, 721, 1000, 2160, 2161, 4320, 4321)
+
+
+def dice_of(seed: int) -> random.Random:
+    """Return dice that always fall the same way for a seed."""
+    return random.Random(seed)  # noqa: S311 - a catalogue, not a secret
+
+
+def random_frame(dice: random.Random) -> Facts:
+    exposure = dice.choice((30000, 30000, 30000, 6000, 100, 50, 0, None))
+    return Facts("frame", dice.choice(TEMPERATURES), exposure, dice.choice(("V", "V", "R", None)))
+
+
+def random_masters(dice: random.Random, kind: Kind) -> list[Facts]:
+    return [random_master(dice, f"{kind.value} {i}") for i in range(dice.choice((0, 1, 2, 3, 5, 8, 8, 8, 40)))]
+
+
+def random_master(dice: random.Random, name: str) -> Facts:
+    near, length = dice.choice(HOURS), dice.choice((0, 0, 24, 500))
+    first, last = dice.choice(((near, near + length), (-near - length, -near)))
+    return Facts(
+        name,
+        dice.choice(TEMPERATURES),
+        dice.choice(EXPOSURES),
+        dice.choice(("V", "V", "R", None)),
+        first,
+        last,
+        dice.choice((3, 3, 10)),
+        dice.choice((0, 0, 0, 1, 2, 3)),
+        dice.choice(("main",) * 9 + ("other",)),
+    )
+
+
+def as_frame(facts: Facts, *, cmos: bool):
+    return frame(
+        exposure_s=None if facts.hundredths_s is None else facts.hundredths_s / 100,
+        ccd_temp_c=None if facts.tenths_c is None else facts.tenths_c / 10,
+        filter_name=facts.filter_name,
+        configuration=CMOS if cmos else configuration(),
+    )
+
+
+def as_master(kind: Kind, facts: Facts, *, cmos: bool):
+    return master(
+        kind,
+        facts.name,
+        members=facts.members,
+        exposure_s=None if facts.hundredths_s is None else facts.hundredths_s / 100,
+        ccd_temp_c=None if facts.tenths_c is None else facts.tenths_c / 10,
+        filter_name=facts.filter_name,
+        first_obs=EPOCH + timedelta(hours=facts.first_h),
+        last_obs=EPOCH + timedelta(hours=facts.last_h),
+        grade=GRADES[facts.grade],
+        camera=facts.camera,
+        configuration=(CMOS if cmos else configuration()).key(),
+    )
+
+
+# --- the oracle -------------------------------------------------------------------------------------------------------
+
+
+def gap_h(facts: Facts) -> int:
+    """Return the hours between the frame, at hour 0, and the interval of the master."""
+    if facts.first_h <= 0 <= facts.last_h:
+        return 0
+    return min(abs(facts.first_h), abs(facts.last_h))
+
+
+def combined_grade(kind: Kind, facts: Facts) -> int:
+    """Return the worse of the master's grade and that of its age: 3, 7 and 30 thirtieths of the validity."""
+    by_age = [30 * gap_h(facts) <= parts * VALID_H[kind] for parts in (3, 7, 30)].index(True)
+    return max(facts.grade, by_age)
+
+
+def same_temperature(subject: Facts, facts: Facts) -> bool:
+    if subject.tenths_c is None or facts.tenths_c is None:
+        return subject.tenths_c == facts.tenths_c
+    return abs(subject.tenths_c - facts.tenths_c) <= 5
+
+
+def apart(first: int | None, second: int | None) -> int:
+    if first is None or second is None:
+        return 0 if first == second else 10**9
+    return abs(first - second)
+
+
+def dark_use(subject: Facts, facts: Facts, *, scalable: bool) -> str | None:
+    """Return how a dark can be used: exact, scaled_down, scaled_up or not at all."""
+    wanted, has = subject.hundredths_s, facts.hundredths_s
+    if wanted is None or has is None:
+        return None
+    if abs(wanted - has) <= 5 or 100 * abs(wanted - has) <= wanted:
+        return "exact"
+    if not scalable:
+        return None
+    if has > wanted:
+        return "scaled_down" if has <= 100 * wanted else None
+    return "scaled_up" if wanted <= 2 * has else None
+
+
+def oracle(kind: Kind, subject: Facts, masters: list[Facts], uses: dict[str, int]) -> Facts | None:
+    """Return the best of the masters that ``uses`` names (with the rank of their use), stage by stage."""
+    left = [
+        it
+        for it in masters
+        if it.name in uses
+        and it.camera == "main"
+        and gap_h(it) <= VALID_H[kind]
+        and (kind is Kind.FLAT or same_temperature(subject, it))
+        and (kind is not Kind.FLAT or it.filter_name == subject.filter_name)
+    ]
+    stages = (
+        lambda it: uses[it.name],
+        lambda it: combined_grade(kind, it),
+        gap_h,
+        lambda it: apart(subject.tenths_c, it.tenths_c),
+        lambda it: apart(subject.hundredths_s, it.hundredths_s) if kind is Kind.DARK else 0,
+        lambda it: -it.members,
+        lambda it: it.first_h,
+        lambda it: it.last_h,
+        lambda it: as_master(kind, it, cmos=False).sha256,
+    )
+    for stage in stages:
+        least = min((stage(it) for it in left), default=0)
+        left = [it for it in left if stage(it) == least]
+    return left[0] if left else None
+
+
+def oracle_says(subject: Facts, catalogue: dict[Kind, list[Facts]], *, scalable: bool) -> tuple[str, str, str]:
+    """Return the outcome for bias, dark and flat: a name (for a dark with its use), 'wait' or 'not needed'."""
+    every = {it.name: 0 for masters in catalogue.values() for it in masters}
+    bias = oracle(Kind.BIAS, subject, catalogue[Kind.BIAS], every)
+    flat = oracle(Kind.FLAT, subject, catalogue[Kind.FLAT], every)
+    uses = {it.name: dark_use(subject, it, scalable=scalable) for it in catalogue[Kind.DARK]}
+    order = ["exact"] if bias is None else ["exact", "scaled_down", "scaled_up"]
+    ranks = {name: order.index(use) for name, use in uses.items() if use in order}
+    dark = oracle(Kind.DARK, subject, catalogue[Kind.DARK], ranks)
+    bias_words = bias.name if bias else "wait"
+    flat_words = flat.name if flat else "wait"
+    if dark is not None:
+        use = uses[dark.name]
+        return "not needed" if use == "exact" else bias_words, f"{dark.name} {use}", flat_words
+    short = subject.hundredths_s is not None and subject.hundredths_s <= 100
+    return bias_words, "not needed" if short else "wait", flat_words
+
+
+# --- the comparison ---------------------------------------------------------------------------------------------------
+
+
+def in_words(choice) -> str:
+    if isinstance(choice, Match):
+        name = choice.master.path.rsplit("/", 1)[1].removesuffix(".fits")
+        return f"{name} {choice.how}" if choice.master.kind is Kind.DARK else name
+    return "wait" if hasattr(choice, "candidates") else "not needed"
+
+
+def nearest_in_time(subject, masters, settings, camera):
+    """Choose as a deliberately broken variant: whatever fits and is nearest in time, the rank of darks ignored."""
+    found = matching.calibration_for(subject, masters, settings, camera)
+    if not isinstance(found.dark, Match):
+        return found
+    fitting = [it for it in found.dark.candidates if it.fits]
+    nearest = min(fitting, key=lambda it: (it.age_h, it.master_id))
+    chosen = next(it for it in masters[Kind.DARK] if it.master_id == nearest.master_id)
+    dark = Match(chosen, nearest.how, None, None, nearest.age_h, ())
+    return type(found)(found.bias, dark, found.flat)
+
+
+def disagreements(choose, seeds: range) -> list[int]:
+    """Return the seeds of the catalogues for which the choice is not the oracle's, or depends on the order."""
+    return [seed for seed in seeds if not agrees(choose, dice_of(seed))]
+
+
+def agrees(choose, dice: random.Random) -> bool:
+    cmos = dice.random() < 0.3
+    subject = random_frame(dice)
+    catalogue = {kind: random_masters(dice, kind) for kind in VALID_H}
+    masters = {kind: [as_master(kind, it, cmos=cmos) for it in found] for kind, found in catalogue.items()}
+    shuffled = {kind: dice.sample(found, len(found)) for kind, found in masters.items()}
+    first = choose(as_frame(subject, cmos=cmos), masters, SETTINGS, CAMERA)
+    second = choose(as_frame(subject, cmos=cmos), shuffled, SETTINGS, CAMERA)
+    said = oracle_says(subject, catalogue, scalable=not cmos)
+    return first == second and (in_words(first.bias), in_words(first.dark), in_words(first.flat)) == said
+
+
+@pytest.mark.parametrize("start", range(0, CATALOGUES, CATALOGUES // 10))
+def test_choice_is_the_oracles_in_any_order(start):
+    assert disagreements(matching.calibration_for, range(start, start + CATALOGUES // 10)) == []
+
+
+def test_oracle_catches_a_choice_by_time_alone():
+    assert disagreements(nearest_in_time, range(300))
+
+
+def test_random_catalogues_reach_every_outcome():
+    outcomes = set()
+    for seed in range(1000):
+        dice = dice_of(seed)
+        cmos = dice.random() < 0.3
+        subject = random_frame(dice)
+        catalogue = {kind: random_masters(dice, kind) for kind in VALID_H}
+        bias, dark, flat = oracle_says(subject, catalogue, scalable=not cmos)
+        outcomes |= {("bias", bias.split()[0]), ("dark", dark.split()[-1]), ("flat", flat.split()[0])}
+    assert outcomes == {
+        *(("bias", it) for it in ("bias", "wait", "not")),
+        *(("dark", it) for it in ("exact", "scaled_down", "scaled_up", "wait", "needed")),
+        *(("flat", it) for it in ("flat", "wait")),
+    }
+
+
+# --- the sieve --------------------------------------------------------------------------------------------------------
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(list(VALID_H)), st.integers(15, 120))
+def test_sieve_changes_nothing_in_the_ranking(dice, kind, count):
+    """Most masters fit, so that the fast way through ``rank`` is taken as well as the slow one."""
+    hours = [dice.choice((-1, 1)) * hour for hour in dice.choices(HOURS, k=count)]
+    near = [
+        Facts(
+            name=f"m{i}",
+            tenths_c=dice.choice((-100, -105, -106)),
+            hundredths_s=dice.choice((30000, 30300, 60000)),
+            filter_name=dice.choice("VVVR"),
+            first_h=hour,
+            last_h=hour,
+            grade=dice.randrange(4),
+        )
+        for i, hour in enumerate(hours)
+    ]
+    masters = [as_master(kind, it, cmos=False) for it in near]
+    policy = verdicts.DarkPolicy(scalable=True, reason="")
+    limits = {
+        Kind.BIAS: verdicts.bias_limits(SETTINGS),
+        Kind.DARK: verdicts.dark_limits(SETTINGS, policy, has_bias=True),
+        Kind.FLAT: verdicts.flat_limits(SETTINGS),
+    }[kind]
+    subject = verdicts.Subject("main", configuration().key(), 300.0, -10.0, "V", EPOCH, EPOCH)
+    every = sorted((verdicts.judge(subject, it, limits) for it in masters), key=lambda it: it.key)
+    assert verdicts.rank(subject, masters, limits) == (count, every[: verdicts.MAX_CANDIDATES])
