@@ -1,1 +1,1 @@
-"""The only rooms with an outside handle, one for each outside thing: files, database, directories, processes, sockets."""
+"""The only rooms with an outside handle, one for each thing outside: files, database, processes, sockets."""

@@ -59,7 +59,7 @@ def plane(index: int = 0, **changes) -> Plane:
     return Plane(**{**values, **changes})
 
 
-def frame(name: str, kind: Kind = Kind.BIAS, night: int = 10, minute: float = 0.0, **changes) -> FrameRecord:
+def frame(name: str, kind: Kind = Kind.BIAS, day: int = 10, minute: float = 0.0, **changes) -> FrameRecord:
     """Return a frame of January 2026 whose identity follows from its name."""
     values = {
         "frame_id": sha(name),
@@ -73,8 +73,8 @@ def frame(name: str, kind: Kind = Kind.BIAS, night: int = 10, minute: float = 0.
         "set_temp_c": -10.0,
         "filter_name": "V" if kind in {Kind.FLAT, Kind.LIGHT} else None,
         "object_name": None,
-        "obs_start": EVENING.replace(day=night) + timedelta(minutes=minute),
-        "night": f"2026-01-{night:02d}",
+        "obs_start": EVENING.replace(day=day) + timedelta(minutes=minute),
+        "night": f"2026-01-{day:02d}",
         "gain_e_per_adu": None,
         "read_noise_e": None,
         "saturation_adu": None,
@@ -158,7 +158,9 @@ def master(name: str, members: list[FrameRecord], parents: tuple[str, ...] = (),
     return Master(**{**values, **changes})
 
 
-def order(name: str, record: FrameRecord, *masters: Master, provisional: bool = False, how: str = "exact") -> ReduceFrame:
+def order(
+    name: str, record: FrameRecord, *masters: Master, provisional: bool = False, how: str = "exact"
+) -> ReduceFrame:
     inputs = tuple(
         MasterInput(m.master_id, m.kind, f"/data/{m.path}", m.sha256, m.exposure_s, how, 0.1, 1.0, 2.5) for m in masters
     )

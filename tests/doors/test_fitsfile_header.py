@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameNotReady, FrameRejected
-from tests.doors.fitsfile_samples import LIMITS, extension_cards, header, image_cards, pad, read, read_bytes
+from tests.doors.fitsfile_samples import (
+    LIMITS,
+    extension_cards,
+    header,
+    image_cards,
+    pad,
+    read,
+    read_bytes,
+    verdict_on_header,
+)
 
 PIXELS = bytes(range(24))  # 4 x 3 samples of 16 bits
 IMAGE = header(*image_cards(4, 3, 16, "EXPTIME = 30.0", "IMAGETYP= 'LIGHT'")) + pad(PIXELS)
@@ -26,6 +35,20 @@ MEF = (
     + header(*extension_cards(2, 2, -32, "EXTNAME = 'B'"))
     + pad(bytes(16))
 )
+
+# Cut after the END card of the primary (4 cards and END) or after A's data, the file is a complete shorter one.
+BOUNDARIES = ((4 * 80 + 80 - 1, 2880), (5760 + 23, 8640))
+VERDICTS = {
+    "ok",
+    "incomplete",
+    "not_fits",
+    "container",
+    "header_too_long",
+    "bad_structure",
+    "too_large",
+    "trailing_bytes",
+    "corrupt",
+}
 
 
 def test_single_image(tmp_path):
@@ -118,16 +141,10 @@ def test_every_cut_is_incomplete_and_the_padding_is_not_missed(tmp_path):
     path = tmp_path / "growing.fits"
     path.write_bytes(MEF)
     needed = 11520 + 16
-    # Cut after the primary (2880) or after A (8640) the file is a complete shorter one: no byte of it tells.
     for size in range(needed, -1, -97):
         os.truncate(path, size)
-        try:
-            read(path)
-        except FrameNotReady as error:
-            assert error.reason == "incomplete"
-            assert size < needed
-        else:
-            assert size >= needed or any(end - 2880 < size <= end for end in (2880, 8640))
+        is_shorter_file = any(end - 2880 < size <= end and size > start for start, end in BOUNDARIES)
+        assert verdict_on_header(path) == ("ok" if size >= needed or is_shorter_file else "incomplete")
 
 
 def test_a_file_that_grows_meanwhile_is_growing(tmp_path, monkeypatch):
@@ -199,10 +216,8 @@ def test_gzip_cut_anywhere_is_incomplete(tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(tmp_path, data):
     for content in (data, IMAGE[:400] + data, b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + data):
-        try:
-            assert read_bytes(tmp_path, content).units
-        except (FrameNotReady, FrameRejected) as error:
-            assert error.detail
+        (tmp_path / "frame.fits").write_bytes(content)
+        assert verdict_on_header(tmp_path / "frame.fits") in VERDICTS
 
 
 @given(st.data())
@@ -211,10 +226,8 @@ def test_a_damaged_header_is_read_or_refused(tmp_path, data):
     content = bytearray(MEF)
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        assert read_bytes(tmp_path, bytes(content)).units
-    except (FrameNotReady, FrameRejected) as error:
-        assert error.detail
+    (tmp_path / "frame.fits").write_bytes(content)
+    assert verdict_on_header(tmp_path / "frame.fits") in VERDICTS
 
 
 # --- opening and hashing ----------------------------------------------------------------------------------------------

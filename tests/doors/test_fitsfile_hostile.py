@@ -1,6 +1,5 @@
 """The hostile corpus: every file gets its verdict, quickly and in bounded memory."""
 
-import os
 import time
 import tracemalloc
 
@@ -9,19 +8,10 @@ import pytest
 
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameNotReady, FrameRejected
-from tests.doors.fitsfile_samples import LIMITS, planes_of, read, record_of
+from tests.doors.fitsfile_samples import LIMITS, open_descriptors, planes_of, read, record_of, verdict_on_header
 from tests.doors.hostile_files import HOSTILE_FILES, write_hostile_files
 
 CASES = [pytest.param(file, id=ascii(file.name)[1:40]) for file in HOSTILE_FILES]
-
-
-def verdict_on_header(path):
-    """Return ``ok`` or the reason code of the pre-read."""
-    try:
-        read(path)
-    except (FrameNotReady, FrameRejected) as error:
-        return error.reason
-    return "ok"
 
 
 def verdict_on_pixels(path):
@@ -67,12 +57,12 @@ def test_corpus_is_read_in_bounded_time_and_memory(tmp_path):
 
 def test_hashing_leaves_nothing_of_a_hostile_file_open(tmp_path):
     written = write_hostile_files(tmp_path)
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     for path, file in written:
         verdict_on_header(path)
         if file.verdict == "ok":
             verdict_on_pixels(path)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert open_descriptors() == before
 
 
 def test_corpus_is_small_and_its_names_are_unique(tmp_path):

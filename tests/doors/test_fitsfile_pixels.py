@@ -15,11 +15,13 @@ from tests.doors.fitsfile_samples import (
     extension_cards,
     header,
     image_cards,
+    open_descriptors,
     pad,
     planes_of,
     read,
     real_files,
     record_of,
+    verdict_on_header,
 )
 
 RNG = np.random.default_rng(20240521)
@@ -156,7 +158,7 @@ def test_several_threads_read_one_plane(tmp_path):
     ],
 )
 def test_wrong_buffer_is_refused(first, out, tmp_path):
-    with open_frame(write(tmp_path / "a.fits", 16)) as frame, pytest.raises(ValueError, match="shape|buffer"):
+    with open_frame(write(tmp_path / "a.fits", 16)) as frame, pytest.raises(ValueError, match=r"shape|buffer"):
         frame.planes[0].read(first, out)
 
 
@@ -196,7 +198,7 @@ def test_lossless_tiles_read_as_the_plain_image(codec, packed, tmp_path):
         assert (plane.is_integer, plane.offset, plane.shape) == (True, 32768, (100, 80))
         raw = np.empty((10, 80), plane.dtype)
         plane.read_raw(50, raw)
-        np.testing.assert_array_equal(raw + 32768, data[50:60].astype(np.int32))
+        np.testing.assert_array_equal(raw.astype(np.int32) + 32768, data[50:60])
 
 
 def test_quantised_tiles_read_as_astropy_does(tmp_path):
@@ -243,30 +245,38 @@ def test_frame_truncated_while_it_is_read_is_changed(tmp_path):
 
 
 def test_unreadable_frame_leaves_no_descriptor_open(tmp_path):
-    path = write(tmp_path / "a.fits", 16, "DATASUM = '1'")
-    before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(FrameRejected):
-        open_frame(path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    path = write(tmp_path / "a.fits", 16)
+    record = record_of(path)
+    path.write_bytes(b"")
+    before = open_descriptors()
+    with pytest.raises(FrameChanged):
+        fitsfile.FrameReader(path, record, LIMITS)
+    assert open_descriptors() == before
 
 
 def test_datasum_that_agrees_is_accepted(tmp_path):
     path = tmp_path / "a.fits"
     image = fits.ImageHDU(SAMPLES[-32])
     fits.HDUList([fits.PrimaryHDU(SAMPLES[16]), image]).writeto(path, checksum=True)
-    np.testing.assert_array_equal(values_of(path, 1), SAMPLES[-32])
+    with open_frame(path) as frame:
+        assert frame.doubts == []
 
 
-def test_one_flipped_bit_contradicts_the_datasum(tmp_path):
-    path = tmp_path / "a.fits"
-    fits.PrimaryHDU(SAMPLES[16]).writeto(path, checksum=True)
-    with path.open("r+b") as file:
-        file.seek(2880 + 1000)
-        byte = file.read(1)[0]
-        file.seek(2880 + 1000)
-        file.write(bytes([byte ^ 1]))
+@pytest.mark.parametrize("packed", [False, True], ids=["tiles", "tiles.gz"])
+def test_one_flipped_bit_in_tiles_contradicts_the_datasum(packed, tmp_path):
+    path = tmp_path / "a.fits.fz"
+    fits.CompImageHDU(SAMPLES[16]).writeto(path, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[read(path).units[1].data_offset + 1000] ^= 1
+    path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(FrameRejected, match="DATASUM"):
         open_frame(path)
+
+
+def test_stale_datasum_of_a_plain_image_is_a_doubt(tmp_path):
+    with open_frame(write(tmp_path / "a.fits", 16, "DATASUM = '1'")) as frame:
+        assert len(frame.doubts) == 1
+        assert "DATASUM = 1" in frame.doubts[0]
 
 
 def test_cards_are_those_of_the_file(tmp_path):
@@ -287,20 +297,16 @@ def test_cards_are_those_of_the_file(tmp_path):
 def test_real_frames_are_read_or_refused():
     accepted = 0
     for path in real_files():
-        try:
-            accepted += read(path).implied_bytes > 0
-        except Exception as error:  # noqa: BLE001 - the test is that there is no other
-            assert type(error).__name__ in {"FrameRejected", "FrameNotReady"}, path
+        accepted += verdict_on_header(path) == "ok"
     assert accepted > 100
 
 
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
 def test_headers_of_real_frames_equal_astropy():
     for path in real_files():
-        try:
-            found = read(path)
-        except Exception:  # noqa: BLE001, S112 - the test before
+        if verdict_on_header(path) != "ok":
             continue
+        found = read(path)
         with fits.open(path, memmap=False, disable_image_compression=True) as hdus:
             assert len(hdus) == len(found.units)
             for unit, hdu in zip(found.units, hdus, strict=True):
@@ -309,7 +315,9 @@ def test_headers_of_real_frames_equal_astropy():
 
 
 def _compare_cards(cards, reference, path):
-    """Compare the values of all keywords that astropy can parse."""
+    """Compare the values of all keywords that astropy can parse; it renumbers the axes of random groups."""
+    if reference.get("GROUPS") is True:
+        return
     for keyword in dict.fromkeys(reference):
         if keyword in {"", "COMMENT", "HISTORY"} or not isinstance(keyword, str):
             continue
@@ -329,18 +337,9 @@ def _compare_cards(cards, reference, path):
 def test_pixels_of_real_frames_equal_astropy():
     compared = 0
     for path in real_files():
-        try:
-            planes = planes_of(read(path))
-        except Exception:  # noqa: BLE001, S112 - the test before
+        if verdict_on_header(path) != "ok" or not planes_of(read(path)):
             continue
-        if not planes:
-            continue
-        try:
-            frame = open_frame(path)
-        except FrameRejected as error:
-            assert "checksum_false" in path.name or "DATASUM" in error.detail, path
-            continue
-        with frame, fits.open(path, memmap=False) as hdus:
+        with open_frame(path) as frame, fits.open(path, memmap=False) as hdus:
             for reader in frame.planes:
                 expected = np.asarray(hdus[reader.plane.index].data).reshape(reader.shape)
                 out = np.empty(reader.shape, np.float32)

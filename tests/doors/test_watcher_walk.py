@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -83,19 +84,28 @@ def test_awkward_names_survive(tmp_path):
     assert found == {os.fsdecode(name) for name in names}
 
 
-def test_ten_thousand_directories_deep_is_bounded(tmp_path):
-    (tmp_path / "a.fits").write_text("x")
-    handle = os.open(tmp_path, os.O_RDONLY)
+@pytest.fixture
+def deep_tree(tmp_path):
+    """A directory that holds 10,000 directories, each in the one before."""
+    top = tmp_path / "deep"
+    top.mkdir()
+    handle = os.open(top, os.O_RDONLY)
     for _ in range(10_000):
         os.mkdir("d", dir_fd=handle)
         inner = os.open("d", os.O_RDONLY, dir_fd=handle)
         os.close(handle)
         handle = inner
     os.close(handle)
-    deep = tmp_path.joinpath(*["d"] * MAX_DEPTH)
-    (deep / "last.fits").write_text("x")
-    (deep / "d" / "beyond.fits").write_text("x")
-    found, unread = met(tmp_path)
+    yield top
+    subprocess.run(["rm", "-rf", top], check=True)  # shutil.rmtree would exceed the recursion limit
+
+
+def test_ten_thousand_directories_deep_is_bounded(deep_tree):
+    (deep_tree / "a.fits").write_text("x")
+    last = deep_tree.joinpath(*["d"] * MAX_DEPTH)
+    (last / "last.fits").write_text("x")
+    (last / "d" / "beyond.fits").write_text("x")
+    found, unread = met(deep_tree)
     assert found == {"a.fits", "/".join(["d"] * MAX_DEPTH) + "/last.fits"}
     assert unread == []
 

@@ -316,5 +316,5 @@ def test_memory_does_not_grow_with_the_number_of_frames():
         tracemalloc.stop()
         return size
 
-    # 11 bytes a pixel of result, one slab of 16 MiB, buffers of a few MiB; the cube would be 200 MiB.
-    assert peak(200) < 11 * frame.size + (16 << 20) + (12 << 20)
+    # 11 bytes a pixel of result, one slab of 8 MiB, buffers of a few MiB; the cube would be 200 MiB.
+    assert peak(200) < 11 * frame.size + (8 << 20) + (16 << 20)

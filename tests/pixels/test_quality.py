@@ -1,4 +1,4 @@
-"""Figures of one frame, and what they are read from. Random numbers have fixed seeds; tolerances are standard errors."""
+"""Figures of one frame, and what they are read from. Seeds are fixed; tolerances are standard errors."""
 
 import math
 
@@ -133,7 +133,7 @@ def test_frame_noise_is_blind_to_gradients_columns_and_cosmic_rays():
     frame[rng.integers(0, 512, 100), rng.integers(0, 512, 100)] += 3000.0
     estimate = frame_noise_adu(np.rint(frame).astype(np.uint16))
     expected = math.sqrt(5.0**2 + 1 / 12)
-    # n / 2 independent differences: relative error 1 / sqrt(2 n / 2). The gradient of 50 / 512 per pixel runs along rows.
+    # n / 2 independent differences: relative error 1 / sqrt(2 n / 2). The gradient runs along the rows.
     assert estimate.value == pytest.approx(expected, rel=5 / math.sqrt(512 * 512))
     assert estimate.error == pytest.approx(expected / math.sqrt(512 * 512), rel=0.01)
 

@@ -27,9 +27,7 @@ def biases(number, sigma, *, seed=1, drift=0.0, structure=3.0):
     """Return biases with fixed column structure, Gaussian noise and a level that drifts from frame to frame."""
     rng = np.random.default_rng(seed)
     fixed = 1000.0 + rng.normal(0.0, structure, SIDE) + np.linspace(0, 20, SIDE)[:, np.newaxis]
-    return [
-        np.rint(fixed + i * drift + rng.normal(0.0, sigma, (SIDE, SIDE))).astype(np.uint16) for i in range(number)
-    ]
+    return [np.rint(fixed + i * drift + rng.normal(0.0, sigma, (SIDE, SIDE))).astype(np.uint16) for i in range(number)]
 
 
 @pytest.mark.parametrize("number", [2, 3, 10, 20])

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingestd.doors.fitsfile.tiles import Source
-    from ingestd.records import FileHeader, FrameRecord
+    from ingestd.records import FileHeader, FrameRecord, HeaderUnit, Plane
     from ingestd.settings import Limits
 
 _DATASUM_CHUNK_BYTES = 1 << 20
+_ALL_ONES = 0xFFFFFFFF
 
 
 class FrameReader:
@@ -39,14 +40,17 @@ class FrameReader:
     header : FileHeader
     planes : list of PlaneReader
         In the order of ``frame.planes``.
+    doubts : list of str
+        Sentences on uncompressed planes whose data do not sum to their DATASUM card. Programs that crop or rescale
+        leave stale ones behind, so they are no reason to refuse the frame.
 
     Raises
     ------
     FrameChanged
         If the file is gone or its SHA-256 is not ``frame.frame_id``.
     FrameRejected
-        ``corrupt``: a damaged gzip stream, a tile-compressed image that cannot be decoded, or a DATASUM that does
-        not agree with the data.
+        ``corrupt``: a damaged gzip stream, a tile-compressed image that cannot be decoded or does not sum to its
+        DATASUM, without which damage in it can pass for pixels.
     OSError
         If the file cannot be read.
 
@@ -63,8 +67,7 @@ class FrameReader:
             self._check_content(frame.frame_id)
             self.header = self._read_header(limits)
             self._source: Source = self._fd if self.header.container == "plain" else self._inflate(limits)
-            for plane in frame.planes:
-                self._check_datasum(plane.index)
+            self.doubts = [doubt for plane in frame.planes if (doubt := self._check_datasum(plane))]
             self.planes = [PlaneReader(self._source, plane) for plane in frame.planes]
         except BaseException:
             self.close()
@@ -131,21 +134,28 @@ class FrameReader:
             return os.pread(self._source, length, start)
         return bytes(self._source[start : start + length])
 
-    def _check_datasum(self, index: int) -> None:
-        """Compare the data unit of an HDU with its DATASUM card; 0 stands for a sum that was not computed."""
-        unit = self.header.units[index]
-        card = str(unit.cards.get("DATASUM", "")).strip()
-        if not card.isdecimal() or int(card) == 0:
-            return
+    def _check_datasum(self, plane: Plane) -> str:
+        """Compare the data unit of a plane with its DATASUM card; 0 stands for a sum that was not computed."""
+        unit = self.header.units[plane.index]
+        stated = str(unit.cards.get("DATASUM", "")).strip()
+        if not stated.isdecimal() or int(stated) == 0:
+            return ""
+        found = self._data_sum(unit)
+        if found == int(stated):
+            return ""
+        doubt = f"HDU {plane.index}: the data sum to {found}, DATASUM = {stated}"
+        if plane.encoding == "tile":
+            raise FrameRejected("corrupt", doubt)
+        return doubt
+
+    def _data_sum(self, unit: HeaderUnit) -> int:
+        """Return the ones' complement sum of the data unit's 32-bit words (FITS 4.0, section 4.4.2.7)."""
         total = 0
         end = padded(unit.data_offset + unit.data_bytes)
         for start in range(unit.data_offset, end, _DATASUM_CHUNK_BYTES):
             part = self._bytes(start, min(_DATASUM_CHUNK_BYTES, end - start))
-            part += bytes(-len(part) % 4)
-            total += int(np.frombuffer(part, ">u4").sum(dtype=np.uint64))
-        total = total % 0xFFFFFFFF or (0xFFFFFFFF if total else 0)
-        if total != int(card):
-            raise FrameRejected("corrupt", f"HDU {index}: the data sum to {total}, DATASUM = {card}")
+            total += int(np.frombuffer(part + bytes(-len(part) % 4), ">u4").sum(dtype=np.uint64))
+        return total % _ALL_ONES or (_ALL_ONES if total else 0)
 
 
 def _open_again(path: Path) -> int:

@@ -213,9 +213,9 @@ def _read_raw_header(read: _Read, offset: int, start: bytes, index: int, limit: 
 
 
 def _find_end(raw: bytes, start: int) -> int:
-    """Return the position of the END card at or after the start, or -1; ``END`` may be followed by blanks or NULs."""
+    """Return the position of a whole END card at or after the start, or -1; blanks or NULs may follow the word."""
     position = raw.find(b"END", start)
-    while position >= 0:
+    while 0 <= position <= len(raw) - CARD_BYTES:
         if position % CARD_BYTES == 0 and raw[position + 3 : position + 8].strip(b" \0") == b"":
             return position
         position = raw.find(b"END", position + 1)

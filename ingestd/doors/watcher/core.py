@@ -251,8 +251,7 @@ class Watcher:
             elif isinstance(answer, Looked):
                 self._take_looked(answer, now)
             elif isinstance(answer, Checked):
-                side.is_busy = False
-                side.take_condition(answer.condition, owed=2)
+                side.take_checked(answer)
             else:
                 self._take_scanned(side, answer, now)
 
@@ -358,6 +357,8 @@ class Watcher:
             answer = self._answers.get()
             if isinstance(answer, Found):
                 stamps.update(answer.files)
+            elif isinstance(answer, Checked):
+                self._sides[answer.root].take_checked(answer)
             elif isinstance(answer, Scanned):
                 self._take_scanned(self._sides[answer.root], answer, 0.0)
         found = {path: (stamp, self._settle_s(path)) for path, stamp in stamps.items()}

@@ -7,6 +7,7 @@ whether all of its threads live, and is thrown away and made anew rather than re
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
@@ -59,6 +60,9 @@ class Subscription:
     def __init__(
         self, directory: str, on_event: Callable[[EventKind, str], None], on_overflow: Callable[[], None]
     ) -> None:
+        # watchdog 7.1 warns, with the whole watch table, when a directory in a new directory is watched twice: harmless,
+        # but where warnings are errors it would end the reader.
+        warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
         self._inotify = _Inotify(on_overflow)
         self._inotify.start()
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._inotify)

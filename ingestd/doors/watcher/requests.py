@@ -72,20 +72,20 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Answer to a check."""
+    """Answer to a check, and the first answer to a scan (``is_scanning``)."""
 
     root: str
     asked: float
     condition: Condition
+    is_scanning: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Answer to a scan, after its ``Found``: known files that are gone, files met, directories that gave an error."""
+    """Last answer to a scan, after its ``Found``: known files that are gone, files met, directories with an error."""
 
     root: str
     asked: float
-    condition: Condition
     vanished: tuple[str, ...]
     files: int
     unread: tuple[str, ...]

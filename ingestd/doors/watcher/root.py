@@ -76,7 +76,7 @@ class Root:
         if isinstance(request, Look):
             self._look(request, emit, breathe)
         elif isinstance(request, Check):
-            emit(Checked(self.path, request.asked, self._check(retry=False)))
+            emit(Checked(self.path, request.asked, self._check(retry=False), is_scanning=False))
         else:
             if request.renew:
                 self.close()
@@ -183,12 +183,13 @@ class Root:
 
     def _scan(self, asked: float, condition: Condition, emit: Emit, breathe: Callable[[], None]) -> None:
         """Meet every file of the root and answer with those not known, then with the known ones that are gone."""
+        emit(Checked(self.path, asked, condition, is_scanning=True))
         if condition.mode == "missing":
-            emit(Scanned(self.path, asked, condition, (), 0, ()))
+            emit(Scanned(self.path, asked, (), 0, ()))
             return
         met, files, unread = self._meet(self.path, asked, emit, breathe, by_event=False)
         vanished = self._vanished(met, unread)
-        emit(Scanned(self.path, asked, condition, vanished, files, tuple(unread)))
+        emit(Scanned(self.path, asked, vanished, files, tuple(unread)))
 
     def _meet(
         self, directory: str, asked: float, emit: Emit, breathe: Callable[[], None], *, by_event: bool

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ingestd.doors.watcher.requests import Check, Condition, Request, Scan, Scanned
+from ingestd.doors.watcher.requests import Check, Checked, Condition, Request, Scan, Scanned
 from ingestd.doors.watcher.root import Root, RootThread
 from ingestd.settings import Arrival
 
@@ -124,25 +124,26 @@ class Side:
         self.next_check = scan.asked + CHECK_INTERVAL_S
         return scan
 
-    def take_condition(self, condition: Condition, *, owed: int) -> None:
-        """Note how the root is followed now; after a new subscription, ``owed`` scans are due."""
-        before = self.condition
+    def take_checked(self, answer: Checked) -> None:
+        """Note how the root is followed now; after a new subscription it is scanned, and scanned again."""
+        before, condition = self.condition, answer.condition
         if before is None or (condition.mode, condition.detail) != (before.mode, before.detail):
             _log_condition(self.root.path, before, condition)
         self.condition = condition
+        self.is_busy = answer.is_scanning
         if condition.renewed:
             self.renewals += before is not None
             self.scans_since_renewal = 0
             self.suspects.clear()
-            self.scans_owed = max(self.scans_owed, owed if condition.mode == "watched" else owed - 1)
+            owed = (0 if answer.is_scanning else 1) + (1 if condition.mode == "watched" else 0)
+            self.scans_owed = max(self.scans_owed, owed)
         if condition.mode == "missing":
             self.is_caught_up = True
 
     def take_scanned(self, answer: Scanned, now: float) -> None:
-        """Note the result of a scan."""
+        """Note the end of a scan."""
         self.is_busy = False
-        self.take_condition(answer.condition, owed=1)
-        if answer.condition.mode != "missing":
+        if self.condition is not None and self.condition.mode != "missing":
             self.last_scan, self.files, self.unread = now, answer.files, answer.unread
             self.scans += 1
             self.scans_since_renewal += 1

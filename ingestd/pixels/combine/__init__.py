@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from ingestd.pixels.blocks import Float32, Mask, RowReader
 
 MAX_FRAMES = 200
-_SLAB_BYTES = 16 << 20
-"""Samples held at a time; 5.6 ms of reading, so that the calls into the readers do not show."""
+_SLAB_BYTES = 8 << 20
+"""Samples read at a time: enough rows that the calls into the readers do not show."""
 
 
 @dataclass(frozen=True, slots=True)

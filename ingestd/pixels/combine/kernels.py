@@ -14,8 +14,8 @@ from ingestd.pixels.combine.network import ColumnSorter
 if TYPE_CHECKING:
     from ingestd.pixels.blocks import Float32, Float64, RowReader
 
-_BLOCK_SAMPLES = 1 << 18
-"""Samples sorted at a time: of 16 bits they fill, with the sorter's second buffer, 1 MiB of second-level cache."""
+_BLOCK_SAMPLES = 160_000
+"""Samples sorted at a time: of 16 bits, with the sorter's second buffer, 640 kB: fits 1 MiB of second-level cache."""
 
 _MIN_WIDTH, _MAX_WIDTH = 64, 16384
 

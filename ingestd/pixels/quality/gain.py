@@ -19,6 +19,7 @@ _BOX = 16
 _REJECT_SIGMA = 5.0
 _MIN_LEVEL = 0.1
 _MIN_BOXES = 8
+_NO_PHOTONS = "the flats have no photon noise above the read noise"
 
 
 def gain_electrons_per_adu(
@@ -92,7 +93,7 @@ def _pair_gain(
     boxes = _Boxes.of(first, second, bias, saturation_adu)
     slope = float(np.median((boxes.plain_variance() - read_variance * (1.0 + boxes.scale**2)) / boxes.signal()))
     if slope <= 0:
-        raise ValueError("the flats have no photon noise above the read noise")
+        raise ValueError(_NO_PHOTONS)
     variance, number = boxes.clipped_variance(slope * boxes.signal() + read_variance * (1.0 + boxes.scale**2))
     expected = slope * boxes.signal() + read_variance * (1.0 + boxes.scale**2)
     good = np.abs(variance / expected - 1.0) <= _REJECT_SIGMA * np.sqrt(2.0 / np.maximum(number, 1))
@@ -101,6 +102,8 @@ def _pair_gain(
     signal, both = boxes.signal()[good], (1.0 + boxes.scale**2)[good]
     excess = variance[good] - read_variance * both
     inverse = float(excess.sum() / signal.sum())
+    if inverse <= 0:
+        raise ValueError(_NO_PHOTONS)
     scatter = math.sqrt(float(((excess - inverse * signal) ** 2).sum()))
     from_noise = 2.0 * noise.value * (noise.error or 0.0) * float(both.sum())
     error = math.hypot(scatter, from_noise) / float(signal.sum())

@@ -14,6 +14,7 @@ from functools import lru_cache
 from ingestd.records import Kind
 from ingestd.rules.dialects.fields import Cards, number, text
 from ingestd.rules.dialects.names import CALIBRATIONS, NOTHING, NameEvidence, calibration_object, read_folder, read_name
+from ingestd.rules.dialects.table import VAGUE_TYPE_CARDS
 from ingestd.rules.dialects.words import (
     CLASS_WORDS,
     EMPTY_TYPES,
@@ -122,7 +123,8 @@ def read_type(cards: Cards, rules: KindRules) -> HeaderType:
         found = found or type_label(value)
         source = f"{keyword} = {value}"
         if found == UNFAMILIAR:
-            header = replace(header, unfamiliar=header.unfamiliar or source)
+            if keyword not in VAGUE_TYPE_CARDS:
+                header = replace(header, unfamiliar=header.unfamiliar or source)
         elif found and not header.label:
             header = replace(header, label=found, source=source)
         elif found and _clash(header.label, found):

@@ -102,6 +102,9 @@ GENERIC: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Keywords per field that are tried for every file, most trusted first."""
 
+VAGUE_TYPE_CARDS = frozenset({"FRAME", "TYPE", "CCDTYPE", "FLAVOR", "ICATG", "VIMTYPE", "EXP_TYPE"})
+"""Type keywords that others use for other things (FRAME = 4711): an unfamiliar word there says nothing."""
+
 UNIT_SECONDS: dict[str, float] = {"EXPOINUS": 1e-6}
 """Exposure keywords whose unit is not the second."""
 

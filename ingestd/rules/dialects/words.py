@@ -89,7 +89,7 @@ EMPTY_TYPES = _words(
 """Canonical words of a type card that say nothing: the card counts as missing."""
 
 TYPE_CODES: dict[int, str] = {1: "light", 2: "bias", 3: "dark", 4: "flat", 5: "light"}
-"""Picture type of CCDSoft and TheSkyX as a number; 5 is a light that was dark-subtracted on arrival (SBIG auto-dark)."""
+"""Picture type of CCDSoft and TheSkyX; 5 is a light that was dark-subtracted on arrival (SBIG auto-dark)."""
 
 DARK_SUBTRACTED_CODE = 5
 
@@ -109,8 +109,10 @@ _NAME_WORDS = {
     "bias": "bias biases biasframe biasframes zero zeros zeroes biais",
     "dark": "dark darks darkframe darkframes darkcurrent",
     "dark-flat": "darkflat darkflats flatdark flatdarks",
-    "flat": "flat flats flatframe flatframes flatfield flatfields autoflat autoflats ff",
-    "skyflat": "skyflat skyflats twilight twilights twiflat twiflats twilightflat twilightflats sflat tflat duskflat dawnflat",
+    "flat": "flat flats flatframe flatframes flatfield flatfields autoflat autoflats",
+    "skyflat": (
+        "skyflat skyflats twilight twilights twiflat twiflats twilightflat twilightflats sflat tflat duskflat dawnflat"
+    ),
     "domeflat": "domeflat domeflats dflat lampflat lampflats panelflat ledflat screenflat flatlamp",
     "light": "light lights lightframe lightframes",
     "master": (
@@ -175,16 +177,16 @@ CORRECTION_FOLLOWERS = frozenset(
 """Words after which a calibration word is a step that was done: 'M31-dark-subtracted'."""
 
 TYPE_NEUTRALS = _words(
-    "NORMAL SHORT LONG AUTO RAW CALIB CALIBRATION CAL DOME LAMP TYPE NIGHT DAY EVENING MORNING BIN CCD MODE READ CURRENT "
-    "DUMMY TELLURIC SEC SECS RED GREEN BLUE SKY TWILIGHT INTERNAL LOW HIGH GAIN ASTROMETRY PHOT SPECTRUM PANEL FOR THE "
-    "LED SCREEN OF"
+    "NORMAL SHORT LONG AUTO RAW CALIB CALIBRATION CAL DOME LAMP TYPE NIGHT DAY EVENING MORNING BIN CCD MODE READ SKY "
+    "CURRENT DUMMY TELLURIC SEC SECS RED GREEN BLUE TWILIGHT INTERNAL LOW HIGH GAIN ASTROMETRY PHOT SPECTRUM PANEL FOR "
+    "THE LED SCREEN OF"
 )
 """Words that may stand beside the word of a type card without changing what it says."""
 
 FOLDER_FILLERS = _words(
     "frames frame calib calibs calibration calibrations cal cals raw raws fits fit images image data files new set sets "
     "night nights and bin binning sec secs deg gain offset temp iso exp dawn dusk morning evening red green blue lum "
-    "luminance halpha oiii sii clear dome sky lamp panel ccd cam camera jan feb mar apr may jun jul aug sep oct nov dec "
-    "january february march april june july august september october november december autorun plan library lib"
+    "luminance halpha oiii sii clear dome sky lamp panel ccd cam camera autorun plan library lib jan feb mar apr may "
+    "jun jul aug sep oct nov dec january february march april june july august september october november december"
 )
 """Words that a folder of calibrations may carry beside its own; words of one or two letters need no mention."""

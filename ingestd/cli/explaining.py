@@ -1,0 +1,119 @@
+"""``explain``: what a frame is, card by card, and why it got the masters that it got."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from ingestd.api import open_catalogue
+from ingestd.cli.options import config_option, json_option, printable, settings_of
+
+_FIELDS = (
+    ("kind", "kind", ""),
+    ("label", "label", ""),
+    ("camera", "camera", ""),
+    ("configuration", "configuration", ""),
+    ("exposure_s", "exposure", "s"),
+    ("ccd_temp_c", "temperature", "C"),
+    ("set_temp_c", "set point", "C"),
+    ("filter_name", "filter", ""),
+    ("obs_start", "start", "UTC"),
+    ("night", "night", ""),
+    ("gain_e_per_adu", "gain", "e-/adu"),
+    ("read_noise_e", "read noise", "e-"),
+    ("object_name", "object", ""),
+)
+
+
+@click.command()
+@click.argument("file")
+@config_option
+@json_option
+@click.pass_context
+def explain(context: click.Context, config: str | None, *, file: str, as_json: bool) -> None:
+    """Say what FILE is, where each field comes from, and why each master was chosen or rejected.
+
+    FILE is a path, a file name, or the first digits of a frame id.
+    """
+    settings = settings_of(context, config)
+    with open_catalogue(settings.catalogue_path) as catalogue:
+        found = [_described(catalogue, row) for row in catalogue.find_frames(file)]
+    if not found:
+        raise click.ClickException(
+            f"{file}: not in the catalogue. Is it below a directory of a [[camera]], and named .fits, .fit or .fts?"
+        )
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+        return
+    click.echo("\n\n".join(printable(_text(frame)) for frame in found))
+
+
+def _described(catalogue: Any, row: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a Catalogue
+    """Return everything that is known of one frame."""
+    described = dict(row)
+    frame = catalogue.frame(row["frame_id"]) if row["frame_id"] else None
+    if frame is None:
+        return described
+    explanation = catalogue.explanation(frame.frame_id)
+    described |= {
+        "configuration": frame.configuration.key(),
+        "set_temp_c": frame.set_temp_c,
+        "gain_e_per_adu": frame.gain_e_per_adu,
+        "read_noise_e": frame.read_noise_e,
+        "dialect": frame.dialect,
+        "sources": dict(frame.sources),
+        "flags": list(frame.flags),
+        "notes": list(frame.notes),
+        "products": catalogue.product_rows(frame.frame_id),
+        "masters": json.loads(explanation) if explanation else None,
+    }
+    return described
+
+
+def _text(frame: dict[str, Any]) -> str:
+    """Return the description for a person."""
+    lines = [str(frame["path"]), f"  {'state':14} {frame['state']}: {frame['reason']}"]
+    if frame.get("detail"):
+        lines.append(f"  {'':14} {frame['detail']}")
+    if frame["frame_id"] is None:
+        return "\n".join(lines)
+    lines.append(f"  {'frame id':14} {frame['frame_id']}")
+    if frame.get("dialect"):
+        lines.append(f"  {'written by':14} {frame['dialect']}")
+    sources = frame.get("sources", {})
+    for key, name, unit in _FIELDS:
+        value = frame.get(key)
+        if value is not None and value != "":
+            origin = f"   ({sources[key]})" if key in sources else ""
+            lines.append(f"  {name:14} {value}{' ' + unit if unit else ''}{origin}")
+        elif key in ("exposure_s", "ccd_temp_c", "filter_name", "obs_start"):
+            lines.append(f"  {name:14} not in the header")
+    lines += [f"  {'note':14} {note}" for note in [*frame.get("flags", []), *frame.get("notes", [])]]
+    lines += _product_lines(frame.get("products", []))
+    lines += _choice_lines(frame.get("masters"))
+    return "\n".join(lines)
+
+
+def _product_lines(products: list[dict[str, Any]]) -> list[str]:
+    """Return the current product with its steps."""
+    current = [product for product in products if product["current"]]
+    lines = []
+    for product in current:
+        state = "provisional" if product["provisional"] else "complete"
+        lines.append(f"  {'product':14} {product['path']} ({state})")
+        lines += [f"    {step['name']:12} {step['status']}: {step['detail']}" for step in product["steps"]]
+    return lines
+
+
+def _choice_lines(choices: dict[str, Any] | None) -> list[str]:
+    """Return why each master was chosen or rejected, every candidate in its rank."""
+    lines: list[str] = []
+    for kind, choice in (choices or {}).items():
+        what = {"match": f"{choice.get('how', '')}: {choice.get('path', '')}"}.get(choice["choice"], choice.get("reason"))
+        lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
+        for rank, candidate in enumerate(choice["candidates"], 1):
+            verdict = "fits" if candidate["fits"] else "no"
+            lines.append(f"    {rank:2}. {verdict:4} {candidate['master_id'][:8]} {candidate['reason']}")
+    return lines

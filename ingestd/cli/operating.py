@@ -1,0 +1,26 @@
+"""``requeue``: what an operator can order."""
+
+from __future__ import annotations
+
+import click
+
+from ingestd import daemon
+from ingestd.cli.options import config_option, settings_of
+
+
+@click.command()
+@click.argument("frames", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All science frames, and the masters of every night.")
+@config_option
+@click.pass_context
+def requeue(context: click.Context, config: str | None, *, frames: tuple[str, ...], everything: bool) -> None:
+    """Make FRAMES due again, also quarantined ones: file names, paths, or the first digits of a frame id."""
+    if bool(frames) == everything:
+        raise click.UsageError("Name frames, or give --all.")
+    settings = settings_of(context, config)
+    request = {"command": "requeue", "frames": None if everything else list(frames)}
+    answer = daemon.command(settings, request)
+    if not answer.get("ok"):
+        raise click.ClickException(str(answer.get("error")))
+    nights = f" and the masters of {answer['nights']} nights" if answer.get("nights") else ""
+    click.echo(f"Due again: {answer['frames']} frames{nights}. A running daemon begins at once, else `ingestd scan`.")

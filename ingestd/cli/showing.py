@@ -1,0 +1,212 @@
+"""``status``, ``frames``, ``masters``, ``qa``, ``config``: what the database and the settings say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from ingestd import daemon
+from ingestd.api import open_catalogue
+from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.tables import print_rows, table
+from ingestd.doors.control import lock_holder
+from ingestd.metrics import METRICS
+from ingestd.records import Kind, State
+from ingestd.settings import Settings
+
+_FRAME_FIELDS = (
+    "frame_id",
+    "path",
+    "kind",
+    "kind_source",
+    "state",
+    "reason",
+    "camera",
+    "exposure_s",
+    "ccd_temp_c",
+    "filter_name",
+    "obs_start",
+    "product",
+    "detail",
+)
+_FRAME_COLUMNS = {
+    "obs_start": "start (UTC)",
+    "kind": "kind",
+    "exposure_s": "exp s",
+    "ccd_temp_c": "temp C",
+    "filter_name": "filter",
+    "camera": "camera",
+    "state": "state",
+    "reason": "reason",
+    "path": "path",
+}
+_MASTER_FIELDS = (
+    "master_id",
+    "kind",
+    "camera",
+    "configuration",
+    "exposure_s",
+    "ccd_temp_c",
+    "filter_name",
+    "members",
+    "grade",
+    "path",
+    "current",
+    "night",
+)
+_MASTER_COLUMNS = {
+    "kind": "kind",
+    "camera": "camera",
+    "night": "night",
+    "exposure_s": "exp s",
+    "ccd_temp_c": "temp C",
+    "filter_name": "filter",
+    "members": "members",
+    "grade": "grade",
+    "path": "path",
+}
+_QA_COLUMNS = {
+    "time": "time (UTC)",
+    "metric": "metric",
+    "value": "value",
+    "error": "error",
+    "unit": "unit",
+    "camera": "camera",
+    "kind": "kind",
+    "filter_name": "filter",
+    "plane": "plane",
+}
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
+@click.option("--state", type=click.Choice([state.value for state in State]))
+@click.option("--camera", help="Name of a [[camera]].")
+@click.option("--night", help="YYYY-MM-DD: the date on which the night began.")
+@click.option("--limit", default=-1, help="Only the newest N.")
+@click.pass_context
+def frames(
+    context: click.Context,
+    config: str | None,
+    *,
+    as_json: bool,
+    kind: str | None,
+    state: str | None,
+    camera: str | None,
+    night: str | None,
+    limit: int,
+) -> None:
+    """List frames, and files still arriving, with their state and product."""
+    with _reader(settings_of(context, config)) as catalogue:
+        rows = catalogue.frame_rows(kind=kind, state=state, camera=camera, night=night, limit=limit)
+    print_rows(_only(rows, _FRAME_FIELDS), _FRAME_COLUMNS, as_json=as_json, empty="No frames.")
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--all", "show_all", is_flag=True, help="Also those that were superseded.")
+@click.option("--kind", type=click.Choice(["bias", "dark", "flat"]))
+@click.option("--camera", help="Name of a [[camera]].")
+@click.pass_context
+def masters(
+    context: click.Context, config: str | None, *, as_json: bool, show_all: bool, kind: str | None, camera: str | None
+) -> None:
+    """List the master calibrations in force."""
+    with _reader(settings_of(context, config)) as catalogue:
+        rows = catalogue.master_rows(all=show_all, kind=kind, camera=camera)
+    rows = [{**row, "current": bool(row["current"])} for row in rows]
+    print_rows(_only(rows, _MASTER_FIELDS), _MASTER_COLUMNS, as_json=as_json, empty="No masters.")
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--metric", type=click.Choice([row.name for row in METRICS]), metavar="NAME", help="Only this figure.")
+@click.option("--camera", help="Name of a [[camera]].")
+@click.option("--latest", is_flag=True, help="Only the newest value of each figure.")
+@click.option("--limit", default=-1, help="Only the newest N.")
+@click.pass_context
+def qa(
+    context: click.Context,
+    config: str | None,
+    *,
+    as_json: bool,
+    metric: str | None,
+    camera: str | None,
+    latest: bool,
+    limit: int,
+) -> None:
+    """List quality figures: bias level, read noise, dark rate, gain, sky and more, newest first."""
+    with _reader(settings_of(context, config)) as catalogue:
+        rows = catalogue.qa_rows(metric=metric, camera=camera, latest=latest, limit=limit)
+    print_rows(rows, _QA_COLUMNS, as_json=as_json, empty="No quality figures yet.")
+
+
+@click.command()
+@config_option
+@json_option
+@click.pass_context
+def status(context: click.Context, config: str | None, *, as_json: bool) -> None:
+    """Show whether the daemon runs, what is due, what was done, and how much space the nights take."""
+    settings = settings_of(context, config)
+    holder = lock_holder(daemon.lock_path(settings)) if daemon.lock_path(settings).exists() else None
+    with _reader(settings) as catalogue:
+        found: dict[str, Any] = {"daemon_pid": holder, **catalogue.status(), "counts": catalogue.counts()}
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+        return
+    click.echo(f"Daemon:   {f'running, process {holder}' if holder is not None else 'not running'}")
+    queue = ", ".join(f"{count} {name}" for name, count in found["queue"].items() if count) or "nothing"
+    click.echo(f"Due:      {queue}; {found['arrivals']} files arriving")
+    if found["last_frame"]:
+        click.echo(f"Newest:   {found['last_frame']['path']}, seen {found['last_frame']['first_seen']}")
+    if found["last_event"]:
+        event = found["last_event"]
+        click.echo(f"Event:    {event['time']} {event['event']}: {event['detail']}")
+    if found["counts"]:
+        columns = {"camera": "camera", "kind": "kind", "state": "state", "reason": "reason", "frames": "frames"}
+        click.echo(f"\n{table(found['counts'], columns)}")
+    if found["product_bytes"]:
+        nights = [{**row, "gb": round(row["bytes"] / 1e9, 3)} for row in found["product_bytes"]]
+        click.echo(f"\n{table(nights, {'night': 'night', 'products': 'products', 'gb': 'GB'})}")
+
+
+@click.group("config")
+def config_group() -> None:
+    """Check or show the settings."""
+
+
+@config_group.command("check")
+@config_option
+@click.pass_context
+def check(context: click.Context, config: str | None) -> None:
+    """Check the settings file; exit status 2 and the key, value and range of the first mistake."""
+    settings = settings_of(context, config)
+    for root in settings.roots:
+        if not root.is_dir():
+            click.echo(f"Note: {root} does not exist yet; the daemon waits for it.")
+    click.echo(f"The settings are valid: {len(settings.camera)} camera(s), {len(settings.roots)} directories.")
+
+
+@config_group.command("show")
+@config_option
+@click.pass_context
+def show(context: click.Context, config: str | None) -> None:
+    """Print the effective values of all settings, defaults included, as JSON."""
+    click.echo(json.dumps(dataclasses.asdict(settings_of(context, config)), indent=2))
+
+
+def _reader(settings: Settings) -> Any:  # noqa: ANN401 - a Catalogue, which only doors and api name
+    """Return the database, opened for reading."""
+    return open_catalogue(settings.catalogue_path)
+
+
+def _only(rows: list[dict[str, Any]], fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return rows with these fields only."""
+    return [{field: row.get(field) for field in fields} for row in rows]

@@ -1,0 +1,193 @@
+"""Opening the database: modes, durability, refusals, transactions."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from ingestd.doors.catalogue import Catalogue, CatalogueBusy, CatalogueDamaged, network_filesystem
+from ingestd.errors import CatalogueUnusable
+from tests.doors.catalogue_samples import NOW, frame, taken
+
+MOUNTS = """\
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+40 27 0:40 / /mnt/nas rw,relatime shared:5 master:2 - nfs4 server:/export rw
+41 27 0:41 / /mnt/win\\040share rw - cifs //win/share rw
+42 27 0:42 / /mnt/ssh rw - fuse.sshfs user@host: rw
+43 40 0:43 / /mnt/nas/disk rw - xfs /dev/sdb rw
+44 27 0:44 / /mnt/ntfs rw - fuseblk /dev/sdc rw
+45 27 0:45 / /mnt/over rw - nfs server:/old rw
+46 45 0:46 / /mnt/over rw - tmpfs tmpfs rw
+short line
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "catalogue.sqlite"
+
+
+def fill(path, count: int = 300) -> None:
+    with Catalogue.open(path) as catalogue:
+        catalogue.add_frames([taken(frame(f"frame {n}")) for n in range(count)], NOW)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("/data/catalogue.sqlite", None),
+        ("/mnt/nas/data/catalogue.sqlite", "nfs4"),
+        ("/mnt/nas", "nfs4"),
+        ("/mnt/nasty/catalogue.sqlite", None),
+        ("/mnt/win share/catalogue.sqlite", "cifs"),
+        ("/mnt/ssh/catalogue.sqlite", "fuse.sshfs"),
+        ("/mnt/nas/disk/catalogue.sqlite", None),
+        ("/mnt/ntfs/catalogue.sqlite", None),
+        ("/mnt/over/catalogue.sqlite", None),
+    ],
+)
+def test_network_file_system_is_recognised_by_the_innermost_mount(place, expected):
+    assert network_filesystem(MOUNTS, place) == expected
+
+
+def test_new_database_is_readable_by_owner_and_group_only(path):
+    old = os.umask(0)
+    try:
+        Catalogue.open(path).close()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+
+
+def test_durability_is_set(path):
+    with Catalogue.open(path) as catalogue:
+        values = {
+            name: catalogue._db.conn.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
+
+
+def test_damaged_page_is_found_at_start(path):
+    fill(path)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for page in range(20, size // 4096, 5):
+            file.seek(page * 4096)
+            file.write(os.urandom(4096))
+    with pytest.raises(CatalogueDamaged, match="catalogue.sqlite-wal"):
+        Catalogue.open(path)
+
+
+def test_file_that_is_no_database_is_damaged(path):
+    path.parent.mkdir()
+    path.write_bytes(b"SIMPLE  =                    T" * 500)
+    with pytest.raises(CatalogueDamaged, match="Move it aside"):
+        Catalogue.open(path)
+
+
+def test_truncated_database_is_damaged(path):
+    fill(path)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(CatalogueDamaged):
+        Catalogue.open(path)
+
+
+def test_directory_in_place_of_the_database_is_named(path):
+    path.mkdir(parents=True)
+    with pytest.raises(CatalogueUnusable, match="catalogue.sqlite: cannot be written"):
+        Catalogue.open(path)
+
+
+def test_reader_sees_what_the_writer_commits(path):
+    with Catalogue.open(path) as writer, Catalogue.open(path, read_only=True) as reader:
+        assert reader.frame_rows() == []
+        writer.add_frames([taken(frame("a"))], NOW)
+        assert len(reader.frame_rows()) == 1
+
+
+def test_reader_cannot_write(path):
+    fill(path, 1)
+    with Catalogue.open(path, read_only=True) as reader, pytest.raises(CatalogueUnusable, match="readonly"):
+        reader.add_event("info", "test", "", "", NOW)
+
+
+def test_reader_without_database_says_so(path):
+    with pytest.raises(CatalogueUnusable, match="no database yet"):
+        Catalogue.open(path, read_only=True)
+
+
+def test_immutable_reader_leaves_no_file_behind(path):
+    fill(path, 1)
+    with Catalogue.open(path, read_only=True, immutable=True) as reader:
+        assert len(reader.frame_rows()) == 1
+        assert [found.name for found in path.parent.iterdir()] == ["catalogue.sqlite"]
+
+
+def test_odd_characters_in_the_path_of_the_database_open(tmp_path):
+    path = tmp_path / "50% ? #1 ü" / "catalogue.sqlite"
+    fill(path, 1)
+    with Catalogue.open(path, read_only=True) as reader:
+        assert len(reader.frame_rows()) == 1
+
+
+def test_error_inside_a_transaction_undoes_all_of_it(path):
+    with Catalogue.open(path) as catalogue:
+        with pytest.raises(ZeroDivisionError), catalogue.transaction():
+            catalogue.add_frames([taken(frame("a"))], NOW)
+            _ = 1 / 0
+        assert catalogue.frame_rows() == []
+
+
+def test_error_inside_an_inner_transaction_undoes_only_that(path):
+    with Catalogue.open(path) as catalogue:
+        with catalogue.transaction():
+            catalogue.add_frames([taken(frame("a"))], NOW)
+            with pytest.raises(ZeroDivisionError), catalogue.transaction():
+                catalogue.add_frames([taken(frame("b"))], NOW)
+                _ = 1 / 0
+        assert len(catalogue.frame_rows()) == 1
+
+
+def test_lock_of_another_program_is_busy_and_nothing_is_lost(path):
+    with Catalogue.open(path) as catalogue:
+        catalogue._db.conn.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(path)
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CatalogueBusy, match="nothing was changed") as caught:
+            catalogue.add_frames([taken(frame("a"))], NOW)
+        assert not caught.value.disk_full
+        other.rollback()
+        other.close()
+        catalogue.add_frames([taken(frame("a"))], NOW)
+        assert len(catalogue.frame_rows()) == 1
+
+
+def test_full_disk_is_told_apart_and_undoes_the_change(path):
+    with Catalogue.open(path) as catalogue:
+        pages = catalogue._db.conn.execute("PRAGMA page_count").fetchone()[0]
+        catalogue._db.conn.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(CatalogueBusy) as caught:
+            catalogue.add_frames([taken(frame(f"frame {n}")) for n in range(300)], NOW)
+        assert caught.value.disk_full
+        assert catalogue.frame_rows() == []
+
+
+def test_acknowledged_frames_survive_a_kill(path):
+    program = (
+        "import os, sys; from pathlib import Path; from ingestd.doors.catalogue import Catalogue;"
+        "from tests.doors.catalogue_samples import NOW, frame, taken;"
+        "catalogue = Catalogue.open(Path(sys.argv[1]));"
+        "catalogue.add_frames([taken(frame('a'))], NOW);"
+        "catalogue._db.conn.execute('BEGIN IMMEDIATE');"
+        "catalogue.add_frames([taken(frame('b'))], NOW); os.kill(os.getpid(), 9)"
+    )
+    root = os.fspath(__import__("pathlib").Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False, cwd=root, env=os.environ)
+    assert done.returncode == -9
+    with Catalogue.open(path) as catalogue:
+        assert [row["frame_id"] for row in catalogue.frame_rows()] == [frame("a").frame_id]
