@@ -1,10 +1,10 @@
 """The Python API for people: open the calibration database beside a running daemon, or without one, and read.
 
-    from ingestd.api import open_catalogue
+from ingestd.api import open_catalogue
 
-    with open_catalogue("data/catalogue.sqlite") as catalogue:
-        for row in catalogue.qa_rows(metric="read_noise_adu"):
-            print(row["time"], row["value"])
+with open_catalogue("data/catalogue.sqlite") as catalogue:
+    for row in catalogue.qa_rows(metric="read_noise_adu"):
+        print(row["time"], row["value"])
 """
 
 from __future__ import annotations

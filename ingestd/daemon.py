@@ -25,7 +25,7 @@ from ingestd.doors.control import ControlServer, DataLock, lock_holder, send
 from ingestd.doors.executors import ProcessExecutor
 from ingestd.doors.exporter import Telemetry
 from ingestd.doors.systemd import ServiceManager
-from ingestd.doors.watcher import Poll, Watcher
+from ingestd.doors.watcher import Poll, Settled, Watcher
 from ingestd.errors import ProductNotWritten, SettingsInvalid
 from ingestd.flow import Flow, carry_out, recover, tidy
 from ingestd.jobs import Worker
@@ -89,7 +89,9 @@ def _open_catalogue(settings: Settings) -> Catalogue:
         return Catalogue.open(path, rules=settings.masters)
     except CatalogueDamaged as error:
         aside = path.with_name(f"{path.name}.damaged-{utc_now():%Y%m%dT%H%M%S}")
-        _log.error("%s: %s. It is moved to %s; the catalogue is built again from the raw frames", path, error, aside.name)
+        _log.error(
+            "%s: %s. It is moved to %s; the catalogue is built again from the raw frames", path, error, aside.name
+        )
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
             if part.exists():
@@ -123,31 +125,46 @@ def _note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> N
 
 
 class SingleScan:
-    """What lies in the watched directories now, handed out once: the arrivals of ``ingestd scan``."""
+    """What lies in the watched directories now, handed out once: the arrivals of ``ingestd scan``.
 
-    def __init__(self, settings: Settings, known: Mapping[str, FileStamp], progress: Callable[[int, int], None]) -> None:
+    A file that only needs to be unchanged for longer is handed out once more; any other that is not ready stays
+    listed as arriving, for the next scan.
+    """
+
+    def __init__(
+        self, settings: Settings, known: Mapping[str, FileStamp], progress: Callable[[int, int], None]
+    ) -> None:
         self._watcher = Watcher(settings.roots, settings.arrival, known=known, threaded=False)
         self._progress = progress
-        self._waits: list[str] = []
+        self._handed: dict[str, Settled] = {}
+        self._again: list[tuple[float, Settled]] = []
         self._is_scanned = False
 
     @property
     def is_caught_up(self) -> bool:
-        """True once the scan was made."""
-        return self._is_scanned
+        """True once every file was handed out as often as it will be."""
+        return self._is_scanned and not self._again
 
     def poll(self, now: float) -> Poll:
-        """Return the files of the scan at the first call, those that were not ready once more, then nothing."""
-        if self._is_scanned:
-            return Poll((), (), (), (), 0, now + _LONGEST_SLEEP_S)
-        self._is_scanned = True
-        return self._watcher.scan_once(self._progress)
+        """Return the files of the scan at the first call, later those that needed more time."""
+        if not self._is_scanned:
+            self._is_scanned = True
+            poll = self._watcher.scan_once(self._progress)
+            self._handed = {file.path: file for file in poll.settled}
+            return poll
+        due = tuple(file for when, file in self._again if when <= now)
+        self._again = [(when, file) for when, file in self._again if when > now]
+        return Poll(due, (), (), (), 0, min((when for when, _ in self._again), default=now + _LONGEST_SLEEP_S))
 
     def taken(self, path: str, stamp: FileStamp) -> None:
-        """Nothing is watched any more."""
+        """Hear that a file was dealt with: nothing is watched any more."""
+        self._handed.pop(path, None)
 
     def not_ready(self, path: str, now: float, reason: str, *, wait_s: float | None = None) -> None:
-        """Nothing is waited for: the file stays listed as arriving."""
+        """Hear that a file is not ready: hand it out once more if that is only a matter of time."""
+        file = self._handed.pop(path, None)
+        if file is not None and wait_s is not None and reason == "incomplete":
+            self._again.append((now + wait_s, replace(file, quiet_s=file.quiet_s + wait_s)))
 
 
 def run_scan(settings: Settings, progress: Callable[[int, int], None], scanned: Callable[[int, int], None]) -> None:

@@ -50,7 +50,9 @@ _TOLERANCE_ERRORS = 5.0
 
 @click.command()
 @click.option(
-    "--directory", type=click.Path(path_type=Path, file_okay=False), help="Keep everything here instead of a temporary one."
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep everything here instead of a temporary one.",
 )
 @click.option("--seed", default=1, show_default=True, help="Of the synthetic sensor.")
 def demo(*, directory: Path | None, seed: int) -> None:
@@ -171,7 +173,14 @@ def _summary(result: _Result, camera: Camera, plan: Plan, directory: Path) -> bo
     reduced = [frame for frame in lights if frame["reason"] == "reduced"]
     figures = [row for row in result.qa if not row["metric"].startswith("sky") or row["filter_name"] == plan.filters[0]]
     rows = [row for name, value in truth(camera, plan).items() if (row := _compared(figures, name, value)) is not None]
-    shown = {"metric": "figure", "measured": "measured", "error": "error", "true": "true", "unit": "unit", "off": "off by"}
+    shown = {
+        "metric": "figure",
+        "measured": "measured",
+        "error": "error",
+        "true": "true",
+        "unit": "unit",
+        "off": "off by",
+    }
     click.echo(table(rows, shown))
     click.echo(f"\n{len(reduced)} of {len(lights)} science frames reduced. Products: {directory / 'data' / 'current'}")
     return len(reduced) == len(lights) > 0 and bool(rows) and all(row["agrees"] for row in rows)

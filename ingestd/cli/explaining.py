@@ -111,7 +111,9 @@ def _choice_lines(choices: dict[str, Any] | None) -> list[str]:
     """Return why each master was chosen or rejected, every candidate in its rank."""
     lines: list[str] = []
     for kind, choice in (choices or {}).items():
-        what = {"match": f"{choice.get('how', '')}: {choice.get('path', '')}"}.get(choice["choice"], choice.get("reason"))
+        what = {"match": f"{choice.get('how', '')}: {choice.get('path', '')}"}.get(
+            choice["choice"], choice.get("reason")
+        )
         lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
         for rank, candidate in enumerate(choice["candidates"], 1):
             verdict = "fits" if candidate["fits"] else "no"

@@ -21,9 +21,9 @@ _LONGEST_MESSAGE = 2000
 
 def config_option(command: Command) -> Command:
     """Add ``--config FILE``; it may stand before or after the name of the command."""
-    return click.option(
-        "--config", metavar="FILE", default=None, help=f"Settings file.  [default: {DEFAULT_CONFIG}]"
-    )(command)
+    return click.option("--config", metavar="FILE", default=None, help=f"Settings file.  [default: {DEFAULT_CONFIG}]")(
+        command
+    )
 
 
 def json_option(command: Command) -> Command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import sys
 
 import click
 
@@ -33,9 +33,8 @@ def scan(context: click.Context, config: str | None, *, quiet: bool) -> None:
     settings = load_settings(config_path(context, config))
     set_up_logging(settings.log)
     _warn_root()
-    stream = click.get_text_stream("stderr")
-    bar: Any
-    with click.progressbar(length=1, label="Scanning", file=stream, hidden=quiet, show_eta=False) as bar:
+    bar = click.progressbar([0], label="Scanning", file=sys.stderr, hidden=quiet, show_eta=False)
+    with bar:
 
         def progress(done: int, left: int) -> None:
             bar.label, bar.length = "Working", max(done + left, 1)

@@ -23,9 +23,7 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
 def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     """Return rows as aligned text; numbers to the right, a missing value as a dash."""
     cells = [[_text(key, row.get(key)) for key in columns] for row in rows]
-    widths = [
-        max(len(heading), *(len(line[i]) for line in cells)) for i, heading in enumerate(columns.values())
-    ]
+    widths = [max(len(heading), *(len(line[i]) for line in cells)) for i, heading in enumerate(columns.values())]
     is_number = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns]
     lines = [_line(list(columns.values()), widths, [False] * len(widths))]
     lines += [_line(line, widths, is_number) for line in cells]

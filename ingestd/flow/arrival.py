@@ -215,4 +215,3 @@ class ArrivalDesk:
     def _work(self) -> None:
         for settled, now in iter(self._waiting.get, None):
             self._done.put(take_in(settled, self.settings, now))
-

@@ -189,9 +189,7 @@ class Flow:
                 if result.is_new:
                     self._welcome(frame, now)
         if late:
-            rows = [
-                ArrivalRow(item.path, item.reason, item.detail, item.stamp.size_bytes, now, now) for item in late
-            ]
+            rows = [ArrivalRow(item.path, item.reason, item.detail, item.stamp.size_bytes, now, now) for item in late]
             self._catalogue.note_arrivals(rows, now)
         for item in late:
             self._arrivals.not_ready(item.path, monotonic, item.reason, wait_s=item.wait_s)

@@ -63,7 +63,11 @@ def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step],
     if any(master.kind == Kind.DARK and master.how == "exact" for master in job.member.masters):
         carried.add("bias")
     cards: list[tuple[str, CardValue, str]] = [
-        ("CALSTAT", "".join(letter for name, letter in _LETTERS.items() if name in carried), "bias, dark, flat applied"),
+        (
+            "CALSTAT",
+            "".join(letter for name, letter in _LETTERS.items() if name in carried),
+            "bias, dark, flat applied",
+        ),
         ("INGSTATE", "provisional" if job.provisional else "complete", "state of the calibration"),
         ("FRAMEID", job.member.frame.frame_id, "SHA-256 of the raw frame"),
         ("ALGORITH", ALGORITHMS["reduce"], "version of the arithmetic"),
@@ -74,7 +78,11 @@ def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step],
         cards += _master_entries(master)
     lines = [f"ingestd {step.name}: {step.status}{': ' if step.detail else ''}{step.detail}" for step in steps]
     own = [card(*entry) for entry in cards]
-    return [*copied_cards(raw, (*_OURS, *(entry[0] for entry in cards)), trim), *own, *(card("HISTORY", line) for line in lines)]
+    return [
+        *copied_cards(raw, (*_OURS, *(entry[0] for entry in cards)), trim),
+        *own,
+        *(card("HISTORY", line) for line in lines),
+    ]
 
 
 def _master_entries(master: MasterInput) -> list[tuple[str, CardValue, str]]:

@@ -57,7 +57,11 @@ def build_master(job: BuildMaster, limits: Limits) -> Outcome:
     hdus, places = fitsfile.lay_out(headers.master_cards(job), images)
     with fitsfile.ProductWriter(Path(job.product), hdus) as writer:
         for place, plane in zip(places, built, strict=True):
-            for number, array in ((place.signal, plane.signal), (place.uncertainty, plane.error), (place.mask, plane.mask)):
+            for number, array in (
+                (place.signal, plane.signal),
+                (place.uncertainty, plane.error),
+                (place.mask, plane.mask),
+            ):
                 if number is not None:
                     writer.write(number, 0, array)
         sha256, size = writer.commit()

@@ -78,7 +78,9 @@ def measure_dark(job: MeasureDark) -> Outcome:
     metrics: list[Metric] = []
     for number, (dark, bias) in enumerate(zip(darks, biases, strict=True)):
         label = number if len(darks) > 1 else None
-        metrics.append(metric("hot_pixels", quality.hot_pixels(dark.signal, bias.signal, job.arithmetic.hot_sigma), label))
+        metrics.append(
+            metric("hot_pixels", quality.hot_pixels(dark.signal, bias.signal, job.arithmetic.hot_sigma), label)
+        )
         if exposure_s is None or exposure_s <= 0:
             continue
         rate = quality.dark_rate_adu_per_second(dark.signal, bias.signal, exposure_s)

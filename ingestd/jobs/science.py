@@ -145,7 +145,12 @@ def _steps(job: ReduceFrame, calibrations: list[PlaneCalibration]) -> list[Step]
 
 def _master_words(master: MasterInput) -> str:
     """Return how a master was used."""
-    words = [master.how.replace("_", " "), Path(master.path).name, f"SHA-256 {master.sha256[:16]}", f"{master.age_h:.1f} h"]
+    words = [
+        master.how.replace("_", " "),
+        Path(master.path).name,
+        f"SHA-256 {master.sha256[:16]}",
+        f"{master.age_h:.1f} h",
+    ]
     if master.delta_temp_c is not None:
         words.append(f"{master.delta_temp_c:+.2f} C")
     if master.kind == Kind.DARK and master.exposure_ratio is not None:

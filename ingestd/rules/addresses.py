@@ -121,7 +121,9 @@ def match_input(match: Match, settings: Settings) -> MasterInput:
 def master_input(master: Master, settings: Settings) -> MasterInput:
     """Return a master that is itself the subject of a job."""
     path = str(settings.data_dir / master.path)
-    return MasterInput(master.master_id, master.kind, path, master.sha256, master.exposure_s, "subject", None, None, 0.0)
+    return MasterInput(
+        master.master_id, master.kind, path, master.sha256, master.exposure_s, "subject", None, None, 0.0
+    )
 
 
 def measured_gain(measured: list[tuple[float, float | None]]) -> tuple[float | None, str]:

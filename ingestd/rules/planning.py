@@ -385,7 +385,6 @@ def _skipped(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     return tuple((wait.kind.value, wait.reason) for wait in calibration.waits)
 
 
-
 def _not_needed(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     """Return each step that this frame does without, with the reason."""
     choices = (calibration.bias, calibration.dark, calibration.flat)

@@ -33,7 +33,7 @@ CAMERA = "main"
 CCD = Configuration("Apogee Alta", 2048, 2048, 2, 2, (0, 0), "fast", None, None, "", 1, ())
 KEY = CCD.key()
 ARITHMETIC = Arithmetic(5.0, 1, overscan=True, overscan_skip_px=5, flat_floor=0.05, hot_sigma=10.0)
-UNITS = {"bias_level_adu": "adu", "gain_e_per_adu": "electron/adu", "dark_rate": "adu/s", "sky_level": "adu"}
+UNITS = {"bias_level_adu": "adu", "gain_electrons_per_adu": "electron/adu", "dark_rate": "adu/s", "sky_level": "adu"}
 
 
 def sha(text: str) -> str:

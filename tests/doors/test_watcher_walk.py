@@ -76,10 +76,16 @@ def test_directories_of_other_roots_are_skipped(tmp_path):
 
 
 def test_awkward_names_survive(tmp_path):
-    names = [b"\xff\xfe.fits", b"new\nline.fits", b"-rf.fits", b"x" * 250 + b".fits", "\u00e9.fits".encode(), "e\u0301.fits".encode()]
+    names = [
+        b"\xff\xfe.fits",
+        b"new\nline.fits",
+        b"-rf.fits",
+        b"x" * 250 + b".fits",
+        "\u00e9.fits".encode(),
+        "e\u0301.fits".encode(),
+    ]
     for name in names:
-        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
-            file.write(b"x")
+        (tmp_path / os.fsdecode(name)).write_bytes(b"x")
     found, _ = met(tmp_path)
     assert found == {os.fsdecode(name) for name in names}
 
@@ -149,8 +155,10 @@ def test_mounts_of_a_directory(directory, types):
 
 @pytest.mark.parametrize(
     ("fs_type", "expected"),
-    [("nfs", True), ("cifs", True), ("smb3", True), ("9p", True), ("fuse.sshfs", True), ("fuse", True)]
-    + [("ext4", False), ("tmpfs", False), ("fuseblk", False), ("overlay", False)],
+    [
+        *((name, True) for name in ("nfs", "cifs", "smb3", "9p", "fuse.sshfs", "fuse")),
+        *((name, False) for name in ("ext4", "tmpfs", "fuseblk", "overlay")),
+    ],
 )
 def test_network_types(fs_type, expected):
     assert Mount("/", fs_type, "x", "/").is_network is expected

@@ -318,3 +318,17 @@ def test_memory_does_not_grow_with_the_number_of_frames():
 
     # 11 bytes a pixel of result, one slab of 8 MiB, buffers of a few MiB; the cube would be 200 MiB.
     assert peak(200) < 11 * frame.size + (8 << 20) + (16 << 20)
+
+
+@pytest.mark.parametrize("sigma", [1, 3, 100])
+def test_rounding_never_hides_a_sample_to_be_clipped(sigma):
+    # Noise of a few units in the last place of float32 on a high level: decisions must be those of float64.
+    rng = np.random.default_rng(5)
+    frames = (60000 + rng.integers(-3, 4, (7, 40, 50)) / 128).astype(np.float32)
+    frames[0, ::2] += rng.integers(0, 200, (20, 50)) / np.float32(128)
+    scales = rng.uniform(0.3, 3, 7)
+    frames = (frames / scales[:, np.newaxis, np.newaxis]).astype(np.float32)
+    result = combine([ArrayReader(frame) for frame in frames], sigma=sigma, scales=list(scales))
+    values = frames.astype(np.float64) * scales[:, np.newaxis, np.newaxis]
+    clipped = sigma_clip(values, sigma=sigma, maxiters=1, cenfunc="median", stdfunc="mad_std", axis=0)
+    assert np.array_equal(result.count, (~clipped.mask).sum(axis=0))

@@ -123,13 +123,14 @@ class Arrivals(Staleness):
         record, path = taken.record, encode_path(taken.path)
         known = self._row(_FRAME_STANDS, {"frame_id": record.frame_id})
         takes_part = taken.state is State.WAITING
-        if known is None or (takes_part and not known["takes_part"] and known["state"] == State.QUARANTINED):
+        is_better = known is not None and takes_part and not known["takes_part"] and known["superseded_by"] is None
+        if known is None or is_better:
             self._put_frame(taken, now)
         former = self._row(_STANDING_SIGHTING, {"path": path})
         if former is not None and former["frame_id"] != record.frame_id:
             self._end_sighting(former, now)
         self._put_sighting(taken, path, now)
-        if known is None or not known["live"]:
+        if known is None or is_better or not known["live"]:
             self._enter(record, now)
         self._write(_DROP_ARRIVAL, {"path": path})
         self._choose_among_equal_pixels(record.frame_id, now)
@@ -137,7 +138,7 @@ class Arrivals(Staleness):
         return AddedFrame(record.frame_id, taken.path, known is None, replaced)
 
     def _put_frame(self, taken: TakenFrame, now: datetime) -> None:
-        """Insert a frame with its planes, or give a rejected one the record that it can have now."""
+        """Insert a frame with its planes, or give one that took no part the record that it can have now."""
         record = taken.record
         row = frame_row(record)
         takes_part = taken.state is State.WAITING
@@ -199,7 +200,7 @@ _NOTE_ARRIVAL = """INSERT INTO arrivals (path, reason, detail, size_bytes, first
         size_bytes = excluded.size_bytes, next_look = excluded.next_look"""
 _DROP_ARRIVAL = "DELETE FROM arrivals WHERE path = :path"
 
-_FRAME_STANDS = "SELECT state, takes_part, live FROM frames WHERE frame_id = :frame_id"
+_FRAME_STANDS = "SELECT takes_part, superseded_by, live FROM frames WHERE frame_id = :frame_id"
 _PUT_FRAME = """INSERT INTO frames (frame_id, data_sha256, kind, label, kind_source, camera, configuration, exposure_s,
         ccd_temp_c, set_temp_c, filter_name, object_name, obs_start, night, gain_e_per_adu, read_noise_e,
         saturation_adu, dialect, container, state, reason, detail, flags, notes, sources, configuration_json,

@@ -93,8 +93,9 @@ class Decisions(Staleness):
     def requeue(self, frame_ids: Sequence[str] | None, now: datetime) -> int:
         """Let frames be worked on again, whatever became of them; return how many.
 
-        Failed and quarantined frames wait again, a calibration frame is measured again, a file that could not become a
-        frame is read again; a science frame keeps its product until a new one is there. A superseded frame stays so.
+        Failed and quarantined frames wait again and a calibration frame is measured again. A file that took no part
+        (rejected, of unknown kind or camera) is read again by the next scan, under the settings of that time. A science
+        frame keeps its product until a new one is there. A superseded frame stays so.
 
         Parameters
         ----------
@@ -109,8 +110,7 @@ class Decisions(Staleness):
                 return self._write(_REQUEUE_ALL_LIGHTS, {"now": time_text(now)})
             parameters = {"ids": json.dumps(list(frame_ids)), "now": time_text(now)}
             self._write(_CLEAR_FAILURES, parameters)
-            self._write(_READ_AGAIN, parameters)
-            changed = self._write(_REQUEUE, parameters)
+            changed = self._write(_REQUEUE, parameters) + self._write(_READ_AGAIN, parameters)
             for frame_id in frame_ids:
                 self._touch_nights_of_frame(frame_id, now)
             return changed
@@ -169,7 +169,7 @@ _REQUEUE_ALL_LIGHTS = """UPDATE frames SET stale = 1, retry_at = NULL, changed_a
     WHERE takes_part = 1 AND superseded_by IS NULL AND kind = 'light'"""
 # An unequal stamp makes the next scan read the file again.
 _READ_AGAIN = """UPDATE sightings SET ctime_ns = 0 WHERE gone_at IS NULL AND frame_id IN (
-    SELECT frame_id FROM frames WHERE state = 'quarantined' AND takes_part = 0
+    SELECT frame_id FROM frames WHERE takes_part = 0 AND superseded_by IS NULL
     AND frame_id IN (SELECT value FROM json_each(:ids)))"""
 _REMEMBERED = "SELECT value FROM remembered WHERE name = :name"
 _REMEMBER = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"

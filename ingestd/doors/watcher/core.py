@@ -274,10 +274,11 @@ class Watcher:
             self._settling.unreadable(path, now)
 
     def _take_scanned(self, side: Side, answer: Scanned, now: float) -> None:
-        """Note the end of a scan and the known files that are gone."""
+        """Note the end of a scan and the known files that are gone, but for those that the caller is working on."""
         side.take_scanned(answer, now)
         for path in answer.vanished:
-            if path not in self._settling and self._known.pop(path, None) is not None:
+            is_with_caller = path in self._settling and not self._settling.is_settling(path)
+            if not is_with_caller and self._known.pop(path, None) is not None:
                 self._vanished.append(path)
 
     def _is_known(self, path: str, stamp: FileStamp) -> bool:

@@ -60,8 +60,8 @@ class Subscription:
     def __init__(
         self, directory: str, on_event: Callable[[EventKind, str], None], on_overflow: Callable[[], None]
     ) -> None:
-        # watchdog 7.1 warns, with the whole watch table, when a directory in a new directory is watched twice: harmless,
-        # but where warnings are errors it would end the reader.
+        # watchdog 7.1 warns, with its whole watch table, when it watches a directory in a new directory twice. That is
+        # harmless, but where warnings are errors it would end the reader.
         warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
         self._inotify = _Inotify(on_overflow)
         self._inotify.start()

@@ -107,6 +107,8 @@ class ClipBound:
         self._windows = range(max(0, quartile - _BOUND_WINDOWS), min(count, quartile + _BOUND_WINDOWS + 1))
         # 1e-6 below the true factor: above any rounding of the few operations in between.
         self._factor = dtype.type(sigma * MAD_TO_SIGMA * (1 - 1e-6) / len(self._ranks))
+        # An error of the distances counts as often as they do, and once more in the difference that is compared.
+        self._leverage = dtype.type(1 + sigma * MAD_TO_SIGMA)
         self._median, self._low, self._high, *self._limits = np.zeros((3 + len(self._ranks), width), dtype)
         self._doubtful = np.zeros((2, width), np.bool_)
 
@@ -118,7 +120,7 @@ class ClipBound:
         differences : ndarray, shape (count, width)
             Columns in ascending order minus their own lower median.
         rounding : ndarray, shape (width,), optional
-            By how much a difference may be off, where the samples are rounded.
+            By how much a difference of two samples may be off, where the samples are rounded.
 
         Returns
         -------
@@ -129,7 +131,8 @@ class ClipBound:
         np.multiply(differences[len(differences) // 2], 0.5, out=median)
         limit = self._distance(differences)
         if rounding is not None:
-            np.subtract(limit, rounding, out=limit)
+            np.multiply(rounding, self._leverage, out=low)
+            np.subtract(limit, low, out=limit)
         np.subtract(median, differences[0], out=low)
         np.subtract(differences[-1], median, out=high)
         below, above = self._doubtful

@@ -200,9 +200,9 @@ class FloatKernel(Kernel):
         return exact
 
     def _estimate_rounding(self, ordered: Float32) -> None:
-        """Bound the rounding of scaled samples: 2**-22 relative, with a margin of four."""
+        """Bound the rounding of a difference of scaled samples: factor, product and difference, 2**-24 each, twice."""
         np.maximum(np.abs(ordered[0]), np.abs(ordered[-1]), out=self._rounding)
-        np.multiply(self._rounding, np.float32(2.0**-20), out=self._rounding)
+        np.multiply(self._rounding, np.float32(2.0**-21), out=self._rounding)
 
     def _add_up(self, block: Float32) -> Float64:
         """Return the sum of the scaled samples of every column, frame by frame in float64."""

@@ -1,0 +1,122 @@
+"""No question that is asked on every tick reads a whole table, whatever the catalogue holds."""
+
+import pytest
+
+from ingestd.doors.catalogue import Catalogue
+from ingestd.records import Kind, Metric
+from tests.doors.catalogue_samples import (
+    EVENING,
+    KEY,
+    NOW,
+    UNITS,
+    build,
+    frame,
+    group,
+    master,
+    measure,
+    outcome,
+    reduce,
+    renamed,
+    statements,
+    taken,
+)
+
+BIAS, FLAT = group(Kind.BIAS), group(Kind.FLAT, "V")
+B, D, F, L = frame("b"), frame("d", Kind.DARK), frame("f", Kind.FLAT), frame("l", Kind.LIGHT)
+MADE = {record.kind: master(f"master {record.kind}", [record]) for record in (B, D, F)}
+
+QUESTIONS = {
+    "unmeasured": lambda c: c.unmeasured(100, NOW),
+    "has_unmeasured": lambda c: c.has_unmeasured("main", KEY),
+    "stale_nights": lambda c: c.stale_nights(),
+    "stale_lights": lambda c: c.stale_lights(100, now=NOW),
+    "stale_darks": lambda c: c.stale_darks(),
+    "usable_frames": lambda c: c.usable_frames(FLAT, "2026-01-01", "2026-01-31"),
+    "masters": lambda c: c.masters("main", KEY, Kind.DARK, since=EVENING, until=NOW),
+    "night_masters": lambda c: c.night_masters(BIAS, "2026-01-10"),
+    "known_masters": lambda c: c.known_masters([MADE[Kind.BIAS].master_id]),
+    "master": lambda c: c.master(MADE[Kind.FLAT].master_id),
+    "measured_with": lambda c: c.measured_with(MADE[Kind.DARK].master_id),
+    "current_reduction": lambda c: c.current_reduction(L.frame_id),
+    "gains": lambda c: c.gains("main", KEY, "2026-01-20"),
+    "failure": lambda c: c.failure("job"),
+    "path_of": lambda c: c.path_of(L.frame_id),
+    "frame": lambda c: c.frame(L.frame_id),
+    "find_frames": lambda c: c.find_frames("/raw/x.fits"),
+}
+CHANGES = {
+    "add_frames": lambda c: c.add_frames([taken(renamed(B, "again"), "/raw/new.fits", 2_000_000_000)], NOW),
+    "mark_gone": lambda c: c.mark_gone([f"/raw/{B.frame_id[:12]}.fits"], NOW),
+    "record_measured": lambda c: measure(c, F),
+    "record_master": lambda c: build(c, master("another", [F], (MADE[Kind.BIAS].master_id,)), Metric("level", 1.0)),
+    "settle_night": lambda c: c.settle_night(FLAT, "2026-01-10", [], NOW),
+    "settle_bias_night": lambda c: c.settle_night(BIAS, "2026-01-10", [], NOW),
+    "record_dark_measured": lambda c: c.record_dark_measured(
+        MADE[Kind.DARK].master_id,
+        MADE[Kind.BIAS].master_id,
+        "job 2",
+        outcome("job 2", Metric("dark_rate", 1)),
+        UNITS,
+        NOW,
+    ),
+    "record_reduction": lambda c: reduce(c, "job 2", L, MADE[Kind.DARK]),
+    "keep_reduction": lambda c: c.keep_reduction(L.frame_id, c.current_reduction(L.frame_id), "{}", NOW),
+    "record_wait": lambda c: c.record_wait(L.frame_id, "needs_master", "", "{}", NOW),
+    "record_failure": lambda c: c.record_failure("job", L.frame_id, "io_error", NOW, False, False, NOW),  # noqa: FBT003
+    "quarantine": lambda c: c.quarantine(B.frame_id, "saturated", "", NOW),
+    "requeue": lambda c: c.requeue([L.frame_id, B.frame_id], NOW),
+    "add_event": lambda c: c.add_event("info", "test", "", "", NOW),
+}
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    with Catalogue.open(tmp_path / "catalogue.sqlite") as catalogue:
+        catalogue.add_frames([taken(record) for record in (B, D, F, L)], NOW)
+        measure(catalogue, B, D)
+        for kind, made in MADE.items():
+            build(catalogue, made, Metric("gain_electrons_per_adu", 1.3, 0.01))
+            catalogue.settle_night(group(kind, made.filter_name), made.night, [made.master_id], NOW)
+        reduce(catalogue, "job", L, MADE[Kind.BIAS])
+        yield catalogue
+
+
+def scans(catalogue, queries):
+    """Return each step of a query plan that reads a whole table or index."""
+    found = []
+    for query in queries:
+        if query.split()[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
+            steps = catalogue._db.conn.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+            found += [(step[3], query) for step in steps if step[3].startswith("SCAN") and not _is_small(step[3])]
+    return found
+
+
+def _is_small(step):
+    """Lists in a parameter, constants, and what a sub-query has already narrowed down."""
+    return any(word in step for word in ("json_each", "CONSTANT ROW", "SUBQUERY", "SCAN (", "arrivals"))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_question_scans_no_table(catalogue, name):
+    with statements(catalogue) as queries:
+        QUESTIONS[name](catalogue)
+    assert queries
+    assert scans(catalogue, queries) == []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_scans_no_table(catalogue, name):
+    with statements(catalogue) as queries:
+        CHANGES[name](catalogue)
+    assert len(queries) > 1
+    assert scans(catalogue, queries) == []
+
+
+def test_scan_would_be_noticed(catalogue):
+    assert scans(catalogue, ["SELECT * FROM frames WHERE object_name = 'M31'"]) != []
+
+
+def test_question_works_on_a_catalogue_that_holds_nothing(tmp_path):
+    with Catalogue.open(tmp_path / "empty.sqlite") as empty:
+        for ask in QUESTIONS.values():
+            assert not ask(empty)
