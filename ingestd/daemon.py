@@ -156,8 +156,8 @@ class SingleScan:
         self._again = [(when, file) for when, file in self._again if when > now]
         return Poll(due, (), (), (), 0, min((when for when, _ in self._again), default=now + _LONGEST_SLEEP_S))
 
-    def taken(self, path: str, stamp: FileStamp) -> None:
-        """Hear that a file was dealt with: nothing is watched any more."""
+    def taken(self, path: str, stamp: FileStamp) -> None:  # noqa: ARG002 - nothing is watched any more
+        """Hear that a file was dealt with."""
         self._handed.pop(path, None)
 
     def not_ready(self, path: str, now: float, reason: str, *, wait_s: float | None = None) -> None:

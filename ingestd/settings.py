@@ -1,4 +1,4 @@
-"""config.toml -> frozen sections: every value is checked, and an error names the key path, the value and what is allowed.
+"""config.toml -> frozen sections: every value is checked; an error names the key path, the value and what is allowed.
 
 A section is a dataclass, a key is a field; the range stands beside the field. Relative paths are taken from the working
 directory. The values here are the defaults of ``config.toml``, which a test holds against this file.
@@ -294,22 +294,7 @@ def _check_together(settings: Settings, origin: str) -> None:
     """Check what concerns several keys at once."""
     if not settings.camera:
         raise SettingsInvalid(f"{origin}: camera: no [[camera]] section; add one with a name and its directories")
-    names = [camera.name for camera in settings.camera]
-    for name in names:
-        if not name or name == "unassigned" or not set(name) <= _NAME_CHARACTERS:
-            raise SettingsInvalid(
-                f"{origin}: camera.name = {name!r}: use letters, digits, '.', '_' and '-'; 'unassigned' is taken"
-            )
-        if names.count(name) > 1:
-            raise SettingsInvalid(f"{origin}: camera.name = {name!r}: two cameras share this name")
-    for camera in settings.camera:
-        unknown = set(camera.requires) - {"bias", "dark", "flat"}
-        if unknown:
-            raise SettingsInvalid(
-                f"{origin}: camera.requires = {sorted(unknown)[0]!r}: allowed are bias, dark and flat"
-            )
-        if not camera.directories:
-            raise SettingsInvalid(f"{origin}: camera.directories: camera {camera.name!r} has none; name at least one")
+    _check_cameras(settings.camera, origin)
     for kind in ("bias", "dark", "flat"):
         rule: MasterRule = getattr(settings.masters, kind)
         if rule.minimum > rule.maximum:
@@ -323,6 +308,23 @@ def _check_together(settings: Settings, origin: str) -> None:
                 f"{origin}: paths.data = {settings.paths.data!r}: lies inside the watched directory {root}; "
                 "products would be taken for new frames"
             )
+
+
+def _check_cameras(cameras: tuple[Camera, ...], origin: str) -> None:
+    """Check names, directories and required steps of all cameras."""
+    names = [camera.name for camera in cameras]
+    for camera in cameras:
+        if not camera.name or camera.name == "unassigned" or not set(camera.name) <= _NAME_CHARACTERS:
+            raise SettingsInvalid(
+                f"{origin}: camera.name = {camera.name!r}: use letters, digits, '.', '_' and '-'; 'unassigned' is taken"
+            )
+        if names.count(camera.name) > 1:
+            raise SettingsInvalid(f"{origin}: camera.name = {camera.name!r}: two cameras share this name")
+        unknown = sorted(set(camera.requires) - {"bias", "dark", "flat"})
+        if unknown:
+            raise SettingsInvalid(f"{origin}: camera.requires = {unknown[0]!r}: allowed are bias, dark and flat")
+        if not camera.directories:
+            raise SettingsInvalid(f"{origin}: camera.directories: camera {camera.name!r} has none; name at least one")
 
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -1,7 +1,8 @@
 """The commands: parse, call, print, exit code.
 
 ``main`` is the entry point; ``options`` what commands share, ``serving`` runs and scans, ``showing`` reads the
-database, ``explaining`` tells why, ``operating`` changes something, ``demonstrating`` is the demo, ``tables`` the looks.
+database, ``explaining`` tells why, ``operating`` changes something, ``demonstrating`` is the demo, ``tables`` the
+looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """

@@ -1,4 +1,4 @@
-"""``demo``: a synthetic camera writes a night while the daemon works, and the truth is held against what was measured."""
+"""``demo``: a synthetic camera writes a night while the daemon works; then the truth is held against the figures."""
 
 from __future__ import annotations
 

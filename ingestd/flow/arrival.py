@@ -157,7 +157,7 @@ def initial_state(record: FrameRecord) -> tuple[State, str, str]:
 
 
 def _rejected(fd: int, settled: Settled, stamp: FileStamp, error: FrameRejected, settings: Settings) -> TakenFrame:
-    """Return the quarantined frame that a broken file becomes, identified by its bytes (or the first MiB of a giant)."""
+    """Return the quarantined frame that a broken file becomes, known by its bytes (or the first MiB of a giant)."""
     digest = hashlib.sha256()
     whole = stamp.size_bytes <= settings.limits.max_file_bytes
     limit = stamp.size_bytes if whole else _UNREADABLE_ID_BYTES

@@ -1,4 +1,4 @@
-"""One tick of the path of a frame: arrive, plan, submit, record. Side effects only; every decision is made in rules/."""
+"""One tick of the path of a frame: arrive, look, submit, record. Side effects only; decisions are made in rules/."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Flow:
     # --- for the daemon -----------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime, monotonic: float) -> bool:
-        """Do what can be done now; return whether anything moved. What the catalogue refuses is kept for the next tick."""
+        """Do what can be done now; return whether anything moved. What the catalogue refuses is kept for later."""
         moved = self._arrive(now, monotonic)
         moved |= self._record(now)
         self._check_disk(now)

@@ -40,7 +40,7 @@ class Worker:
             outcome = Outcome(job.job_id, "disk_full" if fitsfile.is_disk_full(error) else "failed", str(error))
         except (OSError, MemoryError) as error:
             outcome = Outcome(job.job_id, "failed", f"{type(error).__name__}: {error}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one level where a program error ends: one job fails
             _log.exception("A program error in job %s", job.job_id[:8])
             outcome = Outcome(job.job_id, "failed", f"program error: {type(error).__name__}: {error}")
         return replace(outcome, seconds=time.monotonic() - begun)

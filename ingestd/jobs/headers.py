@@ -1,4 +1,4 @@
-"""What a product says of itself in its header: no clock, no path of this machine, so that equal work gives equal bytes."""
+"""What a product says of itself in its header: no clock and no directory, so that equal work gives equal bytes."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def image_of(plane: Plane) -> Section:
 
 
 def saturation_of(frame: FrameRecord, reader: RowReader) -> float:
-    """Return the level at which a sample counts as saturated: the frame's own, else the end of the converter's range."""
+    """Return the level at which a sample is saturated: the frame's own, else the end of the converter's range."""
     if frame.saturation_adu is not None:
         return frame.saturation_adu
     if reader.is_integer:

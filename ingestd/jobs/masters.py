@@ -131,7 +131,7 @@ def _build_dark(job: BuildMaster, sources: list[_Source], index: int, label: int
 
 
 def _build_flat(job: BuildMaster, sources: list[_Source], index: int, label: int | None) -> _BuiltPlane:
-    """Return a plane of a master flat: each frame calibrated, scaled to its own level, combined, divided by the level."""
+    """Return a plane of a master flat: frames calibrated, scaled to their own level, combined, divided by the level."""
     readers: list[RowReader] = []
     levels = []
     for member, source in sources:

@@ -1,7 +1,7 @@
 """The address of every job: a SHA-256 of all that enters its result, and the path that follows from it.
 
-Equal addresses mean equal bytes, so a product is never written twice under two names and a rerun after a power cut lands
-on the same file. What only describes (grade, age, paths of the raw frames) stays out of the address.
+Equal addresses mean equal bytes, so a product is never written twice under two names and a rerun after a power cut
+lands on the same file. What only describes (grade, age, paths of the raw frames) stays out of the address.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ingestd.records import (
-    Arithmetic,
     BuildMaster,
     Calibration,
     Failure,

@@ -62,7 +62,7 @@ CHANGES = {
     "record_reduction": lambda c: reduce(c, "job 2", L, MADE[Kind.DARK]),
     "keep_reduction": lambda c: c.keep_reduction(L.frame_id, c.current_reduction(L.frame_id), "{}", NOW),
     "record_wait": lambda c: c.record_wait(L.frame_id, "needs_master", "", "{}", NOW),
-    "record_failure": lambda c: c.record_failure("job", L.frame_id, "io_error", NOW, False, False, NOW),  # noqa: FBT003
+    "record_failure": lambda c: c.record_failure("job", L.frame_id, "io_error", NOW, False, False, NOW),
     "quarantine": lambda c: c.quarantine(B.frame_id, "saturated", "", NOW),
     "requeue": lambda c: c.requeue([L.frame_id, B.frame_id], NOW),
     "add_event": lambda c: c.add_event("info", "test", "", "", NOW),

@@ -210,7 +210,7 @@ def cards_of(path):
     remarks = [str(value) for keyword, value in pairs if keyword in {"COMMENT", "HISTORY"}]
     cards = {str(keyword).upper(): value for keyword, value in reversed(pairs) if not isinstance(value, list | dict)}
     if "ZIMAGE" not in cards or "ZNAXIS1" not in cards:
-        cards = {**{"NAXIS1": 100, "NAXIS2": 80}, **cards, "NAXIS": 2, "BITPIX": 16}
+        cards = {"NAXIS1": 100, "NAXIS2": 80, **cards, "NAXIS": 2, "BITPIX": 16}
         for keyword in ("XTENSION", "ZIMAGE"):
             cards.pop(keyword, None)
     return cards, tuple(remarks)

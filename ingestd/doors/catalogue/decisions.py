@@ -27,7 +27,7 @@ class Decisions(Staleness):
             self._write(_QUARANTINE, parameters)
             self._touch_nights_of_frame(frame_id, now)
 
-    def record_failure(  # noqa: PLR0917 - the columns of a failure
+    def record_failure(
         self,
         job_id: str,
         frame_id: str | None,

@@ -134,7 +134,7 @@ class MasterRecording(Figures):
             self._touch_what_masters_serve(flipped, now, valid_d)
         return bool(flipped)
 
-    def record_dark_measured(  # noqa: PLR0917 - what happened, to what, when
+    def record_dark_measured(
         self, master_id: str, bias_id: str, job_id: str, outcome: Outcome, units: Mapping[str, str], now: datetime
     ) -> None:
         """Record what a master dark gave against a master bias, in place of what it gave against another.

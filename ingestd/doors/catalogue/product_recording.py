@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ProductRecording(Figures):
     """The last room of a science frame's path."""
 
-    def record_reduction(  # noqa: PLR0917 - what happened, to what, why, when
+    def record_reduction(
         self,
         frame: FrameRecord,
         job: ReduceFrame,

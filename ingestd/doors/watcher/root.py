@@ -28,7 +28,7 @@ _BREATH = 256
 Emit = Callable[[Answer], None]
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the thread was told to end
+class Stopped(Exception):
     """The scan was interrupted because the watcher stops."""
 
 
