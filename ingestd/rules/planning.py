@@ -55,8 +55,16 @@ class View(Protocol):
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""
 
-    def masters(self, camera: str, configuration: str, kind: Kind) -> list[Master]:
-        """Return the current masters of one configuration."""
+    def masters(
+        self,
+        camera: str,
+        configuration: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return the current masters of one configuration, by the time of their last member."""
 
     def known_masters(self, master_ids: list[str]) -> set[str]:
         """Return those of the masters that are recorded and whose file stands."""
@@ -127,6 +135,14 @@ class Plan:
         self.next_look = when if self.next_look is None else min(self.next_look, when)
 
 
+@dataclass(slots=True)
+class _Nights:
+    """What the stale nights lack, and the instruments (camera, configuration) whose masters are not final yet."""
+
+    jobs: list[BuildMaster] = field(default_factory=list)
+    pending: set[tuple[str, str]] = field(default_factory=set)
+
+
 class Planner:
     """One look at the catalogue.
 
@@ -167,13 +183,17 @@ class Planner:
 
     def due(self) -> Plan:
         """Return the jobs that are due, most urgent first, and the facts found on the way."""
-        self._measure_frames()
         lights = self._view.stale_lights(max(self._capacity * 4, _LIGHTS_AT_ONCE), now=self._now)
-        pending = self._plan_nights(wanted={_instrument(frame) for frame in lights})
-        self._measure_darks(pending)
+        wanted = {_instrument(frame) for frame in lights}
+        nights = self._plan_nights(wanted)
+        unmeasured = {instrument for instrument in wanted if self._view.has_unmeasured(*instrument)}
         for frame in lights:
-            if _instrument(frame) not in pending and self._has_room():
+            if _instrument(frame) not in nights.pending | unmeasured and self._has_room():
                 self._plan_light(frame)
+        self._measure_frames()
+        for job in nights.jobs:
+            self._submit(job)
+        self._measure_darks(nights.pending)
         return self._plan
 
     # --- calibration frames -------------------------------------------------------------------------------------------
@@ -190,18 +210,23 @@ class Planner:
             job_id = addresses.of_measurement(frame, arithmetic)
             self._submit(MeasureFrame(job_id, member, arithmetic))
 
-    def _plan_nights(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Look at every stale night; return the instruments (camera, configuration) whose masters are not final yet."""
-        pending: set[tuple[str, str]] = set()
+    def _plan_nights(self, wanted: Collection[tuple[str, str]]) -> _Nights:
+        """Look at every stale night; those of a wanted instrument (camera, configuration) are not put off."""
+        nights = _Nights()
         for stale in sorted(self._view.stale_nights(), key=_night_order):
             instrument = (stale.group.camera, stale.group.configuration)
-            if stale.group.kind == Kind.FLAT and instrument in pending:
+            if stale.group.kind == Kind.FLAT and instrument in nights.pending:
                 continue
-            # even a night settled now may change what depends on it: that is looked at once it is recorded
-            pending.add(instrument)
-            if self._is_quiet(stale, forced=instrument in wanted) and not self._view.has_unmeasured(*instrument):
-                self._plan_night(stale.group, stale.night)
-        return pending
+            if not self._is_quiet(stale, forced=instrument in wanted) or self._view.has_unmeasured(*instrument):
+                nights.pending.add(instrument)
+                continue
+            missing = self._missing_masters(stale.group, stale.night)
+            possible = [job for job in missing if not self._must_pause(job.job_id)]
+            nights.jobs += possible
+            if possible or not missing:
+                # even a night settled now may change what depends on it: that is looked at once it is recorded
+                nights.pending.add(instrument)
+        return nights
 
     def _is_quiet(self, stale: StaleNight, *, forced: bool) -> bool:
         """Return whether no frame of the burst came for a while; a clock that was set back counts as quiet."""
@@ -211,18 +236,17 @@ class Planner:
         self._plan.look_again(quiet_at)
         return False
 
-    def _plan_night(self, group: Group, night: str) -> None:
-        """Submit the masters that a night lacks; settle the night if it lacks none."""
+    def _missing_masters(self, group: Group, night: str) -> list[BuildMaster]:
+        """Return the masters that a night lacks; settle the night if it lacks none."""
         rule = self._rule(group.kind)
         frames = self._view.usable_frames(group, groups.night_before(night, rule.window_d), night)
         wanted = groups.select_members(frames, night, rule, self._settings.matching, group.kind)
         jobs = [job for members in wanted if (job := self._build(group, night, members, rule)) is not None]
         known = self._view.known_masters([job.job_id for job in jobs])
         missing = [job for job in jobs if job.job_id not in known and not self._gave_up(job.job_id)]
-        for job in missing:
-            self._submit(job)
         if not missing:
             self._plan.settled_nights.append(SettledNight(group, night, tuple(sorted(known))))
+        return missing
 
     def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rule: MasterRule) -> BuildMaster | None:
         """Return the order for one master, or None if it would have too few readable or calibratable members."""
@@ -321,8 +345,17 @@ class Planner:
     def _calibration(self, frame: FrameRecord) -> Calibration:
         """Return the masters chosen for a science or flat frame."""
         kinds = (Kind.BIAS, Kind.DARK, Kind.FLAT) if frame.kind == Kind.LIGHT else (Kind.BIAS, Kind.DARK)
-        masters = {kind: self._view.masters(frame.camera, frame.configuration.key(), kind) for kind in kinds}
+        masters = {kind: self._masters_near(frame, kind) for kind in kinds}
         return matching.calibration_for(frame, masters, self._settings, self._camera(frame.camera))
+
+    def _masters_near(self, frame: FrameRecord, kind: Kind) -> list[Master]:
+        """Return the masters that may be valid for a frame, and those of about as much time more, to be shown."""
+        if frame.obs_start is None:
+            return []
+        rule = self._rule(kind)
+        reach = timedelta(days=2 * rule.valid_d + rule.window_d)
+        since, until = frame.obs_start - reach, frame.obs_start + reach
+        return self._view.masters(frame.camera, frame.configuration.key(), kind, since=since, until=until)
 
     def _gain(self, frame: FrameRecord, camera: Camera) -> tuple[float | None, str]:
         """Return the gain in e-/ADU and where it comes from: settings, header, earlier nights, or nowhere."""
@@ -353,19 +386,21 @@ class Planner:
         failure = self._view.failure(job_id)
         return failure is not None and failure.is_final
 
+    def _must_pause(self, job_id: str) -> bool:
+        """Return whether a job failed lately; remember when it may be tried again."""
+        failure = self._view.failure(job_id)
+        if failure is None or failure.next_try is None or failure.next_try <= self._now:
+            return False
+        self._plan.look_again(failure.next_try)
+        return True
+
     def _submit(self, job: Job) -> None:
         """Hand out a job unless a worker holds it, it must wait after a failure, or there is no room."""
-        if job.job_id in self._in_flight or job.job_id in self._planned:
+        is_out = job.job_id in self._in_flight or job.job_id in self._planned
+        if is_out or not self._has_room() or self._gave_up(job.job_id) or self._must_pause(job.job_id):
             return
-        failure = self._view.failure(job.job_id)
-        if failure is not None and failure.is_final:
-            return
-        if failure is not None and failure.next_try is not None and failure.next_try > self._now:
-            self._plan.look_again(failure.next_try)
-            return
-        if self._has_room():
-            self._planned.add(job.job_id)
-            self._plan.jobs.append(job)
+        self._planned.add(job.job_id)
+        self._plan.jobs.append(job)
 
 
 def _instrument(frame: FrameRecord) -> tuple[str, str]:

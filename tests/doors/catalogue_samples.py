@@ -6,6 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ingestd.doors.catalogue import Catalogue, TakenFrame
 from ingestd.records import (
@@ -26,6 +27,7 @@ from ingestd.records import (
     State,
     Step,
 )
+from ingestd.settings import MasterRule, Masters
 
 NOW = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
 EVENING = datetime(2026, 1, 10, 20, 0, 0, tzinfo=UTC)
@@ -97,7 +99,7 @@ FULL_FRAME = frame(
     ),
     exposure_s=1.0 / 3.0,
     ccd_temp_c=-9.95,
-    filter_name="Hα 7 nm",
+    filter_name="H\u03b1 7 nm",
     object_name="M 31; DROP TABLE frames",
     obs_start=datetime(2026, 1, 10, 20, 0, 0, 123000, tzinfo=UTC),
     gain_e_per_adu=0.78,
@@ -110,7 +112,7 @@ FULL_FRAME = frame(
     container="gzip",
     sources=(("kind", "IMAGETYP"), ("gain_e_per_adu", "EGAIN")),
     flags=("calibrated", "future_date"),
-    notes=("looked for IMAGETYP, FRAME", "temperature of −10 °C ignored"),
+    notes=("looked for IMAGETYP, FRAME", "temperature of \u221210 °C ignored"),
 )
 
 
@@ -224,3 +226,46 @@ def statements(catalogue: Catalogue):
 def renamed(record: FrameRecord, name: str, **changes) -> FrameRecord:
     """Return a frame with the same pixels under another header."""
     return replace(record, frame_id=sha(name), **changes)
+
+
+def add(catalogue: Catalogue, *records: FrameRecord, now: datetime = NOW) -> None:
+    """Let frames arrive."""
+    catalogue.add_frames([taken(record) for record in records], now)
+
+
+def add_measured(catalogue: Catalogue, *records: FrameRecord) -> None:
+    """Let frames arrive and measure them."""
+    add(catalogue, *records)
+    measure(catalogue, *records)
+
+
+def stale_nights(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Return kind and day of each stale night."""
+    return sorted((stale.group.kind.value, stale.night[-2:]) for stale in catalogue.stale_nights())
+
+
+def lights(catalogue: Catalogue) -> list[str]:
+    """Return the science frames that are due."""
+    return [found.frame_id for found in catalogue.stale_lights(100)]
+
+
+def settled_master(catalogue: Catalogue, name: str, members: list[FrameRecord], *metrics: Metric, **changes) -> Master:
+    """Build a master and make it the current one of its night."""
+    made = build(catalogue, master(name, members, **changes), *metrics)
+    of = group(made.kind, made.filter_name)
+    catalogue.settle_night(of, made.night, [made.master_id], NOW)
+    return made
+
+
+def reason(catalogue: Catalogue, record: FrameRecord) -> str:
+    """Return state and reason of a frame."""
+    found = catalogue.standing_frame(record.frame_id)
+    return f"{found.state.value} {found.reason}"
+
+
+@contextmanager
+def small_windows(path: Path):
+    """Open a catalogue with windows of 3 days and validities of 5 days."""
+    rule = MasterRule(3.0, 1, 50, 5.0)
+    with Catalogue.open(path, rules=Masters(bias=rule, dark=rule, flat=rule)) as catalogue:
+        yield catalogue

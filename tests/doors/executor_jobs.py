@@ -66,11 +66,11 @@ def _kill(job, argument):
     return _done(job, argument)
 
 
-def _exit(job, argument):
+def _exit(_job, argument):
     os._exit(int(argument))
 
 
-def _raise(job, argument):
+def _raise(_job, argument):
     raise {"unpicklable": Unpicklable, "mute": Mute, "exit": SystemExit, "interrupt": KeyboardInterrupt}[argument]
 
 
@@ -78,24 +78,24 @@ def _allocate(job, argument):
     return _done(job, str(len(bytearray(int(argument)))))
 
 
-def _limits(job, argument):
+def _limits(job, _):
     space, core = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_CORE)[0]
     return _done(job, f"{space} {core}")
 
 
-def _nothing(job, argument):
+def _nothing(_job, _):
     return None
 
 
-def _huge(job, argument):
+def _huge(job, _):
     return Outcome(job.job_id, "done", sha256="x" * (9 << 20))
 
 
-def _odd(job, argument):
+def _odd(job, _):
     return Outcome(job.job_id, "done", metrics=(lambda: None,))
 
 
-def _talkative(job, argument):
+def _talkative(job, _):
     return Outcome(job.job_id, "failed", reason="word " * 1000)
 
 

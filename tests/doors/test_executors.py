@@ -179,7 +179,7 @@ def test_outcome_sent_before_the_death_counts():
     with executor() as pool:
         pool.submit(job("done a"))
         wait_until(lambda: pool._slots[0].running_since or pool.finished())
-        wait_until(lambda: pool._slots[0].worker.outcomes.poll())
+        wait_until(pool._slots[0].worker.outcomes.poll)
         os.kill(pool.pids[0], signal.SIGKILL)
         pool._slots[0].worker.process.join()
         assert [outcome.status for outcome in pool.finished()] == ["done"]
@@ -296,21 +296,17 @@ if __name__ == "__main__":
     while True:
         pool.wait(None)
         pool.finished()
-        if sys.argv[2] == "leave" and __import__("os").path.exists(sys.argv[1]):
-            break
 """
 
 
-def parent(tmp_path, how):
+def parent(tmp_path):
     program = tmp_path / "parent.py"
     program.write_text(PARENT)
-    return subprocess.Popen(
-        [sys.executable, program, tmp_path / "pid", how], env={**os.environ, "PYTHONPATH": str(ROOM)}
-    )
+    return subprocess.Popen([sys.executable, program, tmp_path / "pid"], env={**os.environ, "PYTHONPATH": str(ROOM)})
 
 
 def test_workers_die_with_a_killed_parent(tmp_path):
-    with parent(tmp_path, "stay") as daemon:
+    with parent(tmp_path) as daemon:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         worker = int((tmp_path / "pid").read_text())
         assert is_running(worker)
@@ -320,7 +316,7 @@ def test_workers_die_with_a_killed_parent(tmp_path):
 
 
 def test_parent_that_forgets_to_stop_ends_all_the_same(tmp_path):
-    with parent(tmp_path, "stay") as daemon:
+    with parent(tmp_path) as daemon:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         worker = int((tmp_path / "pid").read_text())
         daemon.send_signal(signal.SIGINT)  # KeyboardInterrupt: an ordinary end of the interpreter

@@ -11,16 +11,18 @@ from ingestd.doors.schema import MIGRATIONS, create_catalogue, declared, migrate
 from ingestd.errors import CatalogueUnusable
 from tests.doors.catalogue_samples import NOW, frame, taken
 
+_QA = "metric value unit error camera kind filter_name plane frame_id master_id time"
+_MASTER = "master_id kind camera configuration exposure_s ccd_temp_c filter_name"
+_FRAME = "exposure_s ccd_temp_c filter_name obs_start"
 VIEWS = {
-    "frame_list": "frame_id path kind kind_source state reason camera exposure_s ccd_temp_c filter_name obs_start product",
-    "master_list": "master_id kind camera configuration exposure_s ccd_temp_c filter_name members grade path current",
-    "qa_list": "metric value unit error camera kind filter_name plane frame_id master_id time",
-    "qa_latest": "metric value unit error camera kind filter_name plane frame_id master_id time",
-    "current_masters": "master_id kind camera configuration exposure_s ccd_temp_c filter_name night first_obs last_obs "
-    "members grade path sha256",
-    "last_night": "night obs_start kind camera object_name filter_name exposure_s ccd_temp_c state reason detail frame_id",
-    "uncalibrated": "frame_id path state reason detail camera configuration exposure_s ccd_temp_c filter_name obs_start "
-    "night",
+    "frame_list": f"frame_id path kind kind_source state reason camera {_FRAME} product",
+    "master_list": f"{_MASTER} members grade path current",
+    "qa_list": _QA,
+    "qa_latest": _QA,
+    "current_masters": f"{_MASTER} night first_obs last_obs members grade path sha256",
+    "last_night": "night obs_start kind camera object_name filter_name exposure_s ccd_temp_c state reason detail "
+    "frame_id",
+    "uncalibrated": f"frame_id path state reason detail camera configuration {_FRAME} night",
 }
 
 
@@ -133,7 +135,7 @@ def test_newer_schema_is_refused_unchanged(path):
     migrate(db, path, later)
     db.close()
     before = path.read_bytes()
-    with pytest.raises(CatalogueUnusable, match="newer version.*0002_later"):
+    with pytest.raises(CatalogueUnusable, match=r"newer version.*0002_later"):
         Catalogue.open(path)
     with pytest.raises(CatalogueUnusable, match="newer version"):
         Catalogue.open(path, read_only=True)

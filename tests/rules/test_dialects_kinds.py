@@ -176,6 +176,11 @@ def test_inferred_kind_says_so():
     assert record(image(OBJECT="dome flat R")).source("kind") == "OBJECT = dome flat R"
 
 
+def test_object_card_is_heard_beside_the_name():
+    assert record(image(OBJECT="FLAT"), path="k2a_00058_dark.fits").label == "dark-flat"
+    assert record(image(OBJECT="dark"), path="flat_0001.fits").flags == ("contradiction",)
+
+
 def test_number_confirms_or_contradicts_the_name():
     confirmed = record(image(CCDSFPT=2), path="a.BIAS.FIT")
     assert confirmed.source("kind") == 'file name contains "BIAS", confirmed by CCDSFPT = 2'

@@ -106,9 +106,9 @@ def test_every_frame_has_its_true_type_or_is_unknown_with_a_reason(capsys):
             wrong[row["path"]] = frame
             assert frame.kind not in CALIBRATION_KINDS, f"{row['path']}: {truth} taken for {frame.kind}"
     with capsys.disabled():
-        print("\n  true type  given label  frames")
+        print("\n  true type  given label  frames")  # noqa: T201 - a table for a person
         for (truth, label), count in sorted(confusion.items()):
-            print(f"  {truth:9}  {label:11}  {count:6}")
+            print(f"  {truth:9}  {label:11}  {count:6}")  # noqa: T201
     assert {path: frame.kind for path, frame in wrong.items() if path not in WITHOUT_A_TYPE} == HEADERS_THAT_LIE
     assert {path for path in wrong if path not in HEADERS_THAT_LIE} == WITHOUT_A_TYPE
     for path, frame in wrong.items():

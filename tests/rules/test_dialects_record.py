@@ -43,6 +43,8 @@ def test_longitude_of_the_header_serves_where_the_settings_have_none():
     frame = record(image(SITELONG="-105 49 13", **{"DATE-OBS": "2019-05-03T07:37:46"}), site=Site())
     assert frame.night == "2019-05-02"
     assert frame.source("night") == "SITELONG"
+    west = record(image(**{"OBS-LONG": 70.81489, "DATE-OBS": "2013-09-01T06:02:55"}), site=Site())
+    assert west.night == "2013-08-31"  # 06:03 - 4.72 h - 12 h
     without = record(image(), site=Site())
     assert any("longitude unknown" in note for note in without.notes)
 
@@ -117,6 +119,8 @@ PROCESSED = [
     ({"FLATCOR": "Apr  3 10:00 Flat field image is Flat"}, (), ("calibrated", "flat_divided")),
     ({"PROCTYPE": "InstCal"}, (), ("calibrated",)),
     ({"RLEVEL": 91}, (), ("calibrated",)),
+    ({"DARK_CNT": 20}, (), ("calibrated", "dark_subtracted")),
+    ({"SUBBIAS": "ccd=<CCDData>, master=<CCDData>"}, (), ("bias_subtracted", "calibrated")),
     ({"BUNIT": "electron"}, (), ("calibrated",)),
 ]
 
@@ -140,6 +144,7 @@ def test_processed_frame_never_joins_a_master(kind, cards, history, flags):
         ({"OVERSCAN": 32, "FLATCORR": "PERFORM"}, ()),
         ({}, ("File was processed by PinPoint 6.1.1", "WCS added by PinPoint")),
         ({"PEDESTAL": -100}, ()),
+        ({"CALSTAT": "uncalibrated", "SNAPSHOT": 1, "DARK_CNT": 0}, ()),
     ],
 )
 def test_raw_frame_is_not_taken_for_a_processed_one(cards, history):

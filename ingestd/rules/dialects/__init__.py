@@ -1,8 +1,9 @@
 """Header -> record: which program wrote a frame, what it is for, and every field with the card it came from.
 
-``table`` and ``words`` are data, ``fields`` reads single values, ``recognise`` finds the dialect, ``kinds`` and
-``names`` decide what a frame is for, ``calibrated`` finds signs of earlier processing, ``planes``, ``configuration``
-and ``observation`` read the rest, ``classify`` puts the record together, ``cameras`` finds the camera.
+``table`` and ``words`` are data, ``fields`` reads single values, ``recognise`` finds the dialect, ``type_cards``,
+``names`` and ``kinds`` decide what a frame is for, ``calibrated`` finds signs of earlier processing, ``planes``,
+``configuration`` and ``observation`` read the rest, ``flags`` keeps a frame out of masters, ``classify`` puts the record
+together, ``cameras`` finds the camera.
 """
 
 from ingestd.rules.dialects.cameras import choose_camera

@@ -9,6 +9,7 @@ from ingestd.records import HeaderUnit
 from ingestd.rules.dialects.fields import Cards, number, text
 from ingestd.rules.dialects.table import PROCESSED_PLANES
 
+_CALSTAT_LETTERS = frozenset("BDFM ,")
 _STEP_FLAGS = {"B": "bias_subtracted", "D": "dark_subtracted", "F": "flat_divided"}
 
 _STEP = r"(?: frame| level| current)?[- ](?:sub|corr)"
@@ -31,15 +32,19 @@ _IRAF_STEPS = (
     ("ZEROCOR", "bias_subtracted"), ("BIASCOR", "bias_subtracted"), ("DARKCOR", "dark_subtracted"),
     ("FLATCOR", "flat_divided"), ("CCDPROC", "calibrated"), ("OVERSCAN", "calibrated"), ("BIASIM", "bias_subtracted"),
     ("DARKIM", "dark_subtracted"), ("FLATIM", "flat_divided"), ("L1IDBIAS", "bias_subtracted"),
-    ("L1IDDARK", "dark_subtracted"), ("L1IDFLAT", "flat_divided"),
+    ("L1IDDARK", "dark_subtracted"), ("L1IDFLAT", "flat_divided"), ("SUBBIAS", "bias_subtracted"),
+    ("SUBDARK", "dark_subtracted"), ("SUBOSCAN", "calibrated"), ("GAINCOR", "calibrated"),
 )  # fmt: skip
-"""Cards that IRAF, Gemini and BANZAI write when a step is done; their value is the date or the master's name."""
+"""Cards that IRAF, Gemini, BANZAI and ccdproc write when a step is done; the value is a date or a master's name."""
+
+_USED_COUNTS = (("BIAS_CNT", "bias_subtracted"), ("DARK_CNT", "dark_subtracted"), ("FLAT_CNT", "flat_divided"))
+"""How many frames stand behind the master that ASTAP applied."""
 
 _HST_STEPS = (
     ("BIASCORR", "bias_subtracted"), ("BLEVCORR", "bias_subtracted"), ("DARKCORR", "dark_subtracted"),
     ("FLATCORR", "flat_divided"),
 )  # fmt: skip
-_COUNT_CARDS = ("NCOMBINE", "NCOMB", "STACKCNT", "NUMCOMB", "ICNCOMB", "STACKNUM", "NSTACK", "LIVESTK")
+_COUNT_CARDS = ("NCOMBINE", "NCOMB", "STACKCNT", "NUMCOMB", "ICNCOMB", "STACKNUM", "NSTACK", "LIGH_CNT", "SNAPSHOT")
 _COMBINED_CARDS = ("COMBINED", "ISMASTER", "STACKED")
 _LEVEL_CARDS = ("PROCTYPE", "PROCSTAT", "RLEVEL", "PROCLEVL")
 _RAW_LEVELS = frozenset({"", "RAW", "0", "0.0", "L0", "LEVEL0", "UNPROCESSED", "QL"})
@@ -79,6 +84,7 @@ def read_processing(cards: Cards, remarks: str, units: tuple[HeaderUnit, ...], p
     _add_levels(found, cards)
     _add_planes(found, units, pixels)
     status = text(cards["CALSTAT"]).upper() if "CALSTAT" in cards else ""
+    status = status if _CALSTAT_LETTERS.issuperset(status) else ""
     combined = _combined(cards) or (f"CALSTAT = {status}" if "M" in status else "")
     for letter, flag in _STEP_FLAGS.items():
         if letter in status:
@@ -99,6 +105,10 @@ def _add_steps(found: dict[str, str], cards: Cards) -> None:
     for keyword, flag in _IRAF_STEPS:
         if keyword in cards and not _is_off(cards, keyword):
             found.setdefault(flag, keyword)
+    for keyword, flag in _USED_COUNTS:
+        count = number(cards[keyword]) if keyword in cards else None
+        if count is not None and count[0] > 0:
+            found.setdefault(flag, f"{keyword} = {count[0]:g}")
     for keyword, flag in _HST_STEPS:
         if keyword in cards and text(cards[keyword]).upper() == "COMPLETE":
             found.setdefault(flag, f"{keyword} = COMPLETE")

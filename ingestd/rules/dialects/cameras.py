@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ingestd.records import FileHeader
 from ingestd.rules.dialects.fields import Cards, text
-from ingestd.rules.dialects.kinds import matches
 from ingestd.rules.dialects.planes import find_images
 from ingestd.rules.dialects.recognise import merge_units
+from ingestd.rules.dialects.type_cards import matches
 from ingestd.settings import Camera, Settings
 
 

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from ingestd.records import CALIBRATION_KINDS, FileHeader, FrameRecord, HeaderUnit, Kind, Plane
-from ingestd.rules.dialects.calibrated import Processing, read_processing
+from ingestd.records import FileHeader, FrameRecord, Kind, Plane
+from ingestd.rules.dialects.calibrated import read_processing
 from ingestd.rules.dialects.configuration import SetUp, read_setup
 from ingestd.rules.dialects.fields import Cards, celsius, exposure_seconds, first_number, first_text, number, text
-from ingestd.rules.dialects.kinds import Decision, KindRules, decide_kind
+from ingestd.rules.dialects.flags import by_structure, is_auto_dark, is_unstable, reason_codes, warning_notes
+from ingestd.rules.dialects.kinds import decide_kind
 from ingestd.rules.dialects.observation import read_observation
 from ingestd.rules.dialects.planes import Detector, Image, build_plane, find_images, is_auxiliary, positive_mean
 from ingestd.rules.dialects.recognise import keywords_of, merge_units, recognise, remarks_of
 from ingestd.rules.dialects.table import UNIT_SECONDS, Dialect
-from ingestd.rules.dialects.words import DARK_SUBTRACTED_CODE
+from ingestd.rules.dialects.type_cards import KindRules
 from ingestd.settings import Camera, Keywords, Site
 
 UNASSIGNED = "unassigned"
 """Name of the camera of a file that no camera in the settings claims."""
 
-UNSTABLE_C = 0.5
-"""Difference of measured and set temperature from which a sensor was not stable (BANZAI)."""
-
-_ROUNDING_C = 1e-6
-_FUTURE = timedelta(days=1)
-_NO_KEYWORDS = Keywords()
 _NO_CAMERA = Camera(name=UNASSIGNED)
 _CLEAR_WORDS = ("clear", "open", "air", "none", "empty", "no filter", "nofilter")
 _WHEELS = ("FILTER1", "FILTER2", "FILTER3")
@@ -83,7 +78,7 @@ def classify(
     )
     decision = decide_kind(cards, rules, path, object_name or "")
     processing = read_processing(cards, remarks, header.units, tuple(image.unit.index for image in images))
-    decision = _by_structure(decision, processing, header.units, images, plane_images)
+    decision = by_structure(decision, processing, header.units, images, plane_images)
 
     exposure = seen.exposure()
     ccd_temp = seen.temperature("ccd_temp", own.ccd_temp)
@@ -94,11 +89,11 @@ def classify(
     gain, noise = seen.gain(settings, setup, planes), seen.noise(settings, planes)
     saturation = seen.saturation(settings)
     start = observation.obs_start
-    flags = _flags(
-        decision, processing, is_auto_dark=_is_auto_dark(cards), is_unstable=_is_unstable(ccd_temp, set_temp),
+    flags = reason_codes(
+        decision, processing, is_auto_dark=is_auto_dark(cards), is_unstable=is_unstable(ccd_temp, set_temp),
         start=start, now=now,
     )  # fmt: skip
-    warnings = _warnings(cards, processing, (ccd_temp, set_temp), start, now)
+    warnings = warning_notes(cards, processing, (ccd_temp, set_temp), start, now)
     if recognised_by:
         seen.sources.append(("dialect", recognised_by))
     if processing.origins:
@@ -271,74 +266,3 @@ def _planes_and_setup(
     if len({plane.shape for plane in planes}) > 1:
         notes = (*notes, "the planes differ in shape")
     return planes, setup, notes
-
-
-# --- decisions that need more than the type ---------------------------------------------------------------------------
-
-
-def _by_structure(
-    decision: Decision, processing: Processing, units: tuple[HeaderUnit, ...], images: tuple[Image, ...],
-    planes: tuple[Image, ...],
-) -> Decision:  # fmt: skip
-    """Return the decision after a look at the structure: no plane or a combination is never a frame of the night."""
-    if not planes:
-        if images:
-            axes = " x ".join(map(str, reversed(images[0].axes)))
-            return Decision("cube" if len(images[0].axes) > 2 else "spectrum", f"image of {axes} pixels",  # noqa: PLR2004
-                            notes=(f"no image of two axes: {axes}",))  # fmt: skip
-        tables = any(text(unit.cards.get("XTENSION")).upper() in {"BINTABLE", "TABLE", "A3DTABLE"} for unit in units)
-        return Decision("table" if tables else "no-image", "no image in the file", notes=("the file holds no image",))
-    if processing.combined:
-        if decision.kind in CALIBRATION_KINDS:
-            return Decision("master", processing.combined, notes=(f"a combined {decision.label}: {decision.source}",))
-        if decision.kind in {Kind.LIGHT, Kind.UNKNOWN}:
-            return Decision("stack", processing.combined, notes=("a combination of several frames",))
-    return decision
-
-
-def _flags(
-    decision: Decision, processing: Processing, *, is_auto_dark: bool, is_unstable: bool, start: datetime | None,
-    now: datetime,
-) -> tuple[str, ...]:  # fmt: skip
-    """Return the reason codes that keep the frame out of masters, sorted."""
-    flags = {*decision.flags, *processing.flags}
-    if is_auto_dark:
-        flags |= {"calibrated", "dark_subtracted"}
-    if is_unstable and decision.kind is Kind.DARK:
-        flags.add("unstable_temperature")
-    if start is None and decision.kind in CALIBRATION_KINDS:
-        flags.add("no_date")
-    if start is not None and start > now + _FUTURE:
-        flags.add("future_date")
-    return tuple(sorted(flags))
-
-
-def _warnings(
-    cards: Cards, processing: Processing, temperatures: tuple[float | None, float | None], start: datetime | None,
-    now: datetime,
-) -> tuple[str, ...]:  # fmt: skip
-    """Return sentences on what a person should know of this frame."""
-    notes = []
-    if processing.origins:
-        notes.append(f"already processed: {'; '.join(processing.origins)}")
-    pedestal = number(cards.get("PEDESTAL"))
-    if pedestal is not None and pedestal[0]:
-        notes.append(f"PEDESTAL = {pedestal[0]:g} is to be added to the pixels")
-    measured, wanted = temperatures
-    if measured is not None and wanted is not None and _is_unstable(measured, wanted):
-        away = abs(measured - wanted)
-        notes.append(f"sensor at {measured:.2f} C, {away:.2f} C from its set point {wanted:.2f} C")
-    if start is not None and start > now + _FUTURE:
-        notes.append(f"taken at {start.isoformat()}, after now: the clock of the camera's computer is wrong")
-    return tuple(notes)
-
-
-def _is_unstable(measured: float | None, wanted: float | None) -> bool:
-    """Return whether the sensor was away from its set point."""
-    return measured is not None and wanted is not None and abs(measured - wanted) >= UNSTABLE_C - _ROUNDING_C
-
-
-def _is_auto_dark(cards: Cards) -> bool:
-    """Return whether CCDSoft or TheSkyX subtracted a dark as the frame arrived."""
-    code = number(cards.get("CCDSFPT", cards.get("PICTTYPE")))
-    return code is not None and code[0] == DARK_SUBTRACTED_CODE

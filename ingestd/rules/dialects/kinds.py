@@ -6,31 +6,14 @@ labelled 'Light Frame' is neither, and a person decides. An unfamiliar word is n
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ingestd.records import Kind
-from ingestd.rules.dialects.fields import Cards, number, text
+from ingestd.rules.dialects.fields import Cards
 from ingestd.rules.dialects.names import CALIBRATIONS, NOTHING, NameEvidence, calibration_object, read_folder, read_name
-from ingestd.rules.dialects.table import VAGUE_TYPE_CARDS
-from ingestd.rules.dialects.words import (
-    CLASS_WORDS,
-    EMPTY_TYPES,
-    OTHER_NAME_WORDS,
-    TYPE_CODES,
-    TYPE_FILLERS,
-    TYPE_NEUTRALS,
-    TYPE_WORDS,
-    kind_of,
-)
-
-UNFAMILIAR = "?"
-_NOT_LETTERS = re.compile(r"[^A-Z]+")
-_LETTERS = re.compile(r"[A-Z]+")
-_SHORT_WORD = 2
-_JUDGED = CALIBRATIONS | {Kind.LIGHT}
+from ingestd.rules.dialects.type_cards import JUDGED_KINDS, HeaderType, KindRules, matches, read_type, settings_label
+from ingestd.rules.dialects.words import OTHER_NAME_WORDS, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +29,6 @@ class Decision:
     def kind(self) -> Kind:
         """The kind of the label."""
         return kind_of(self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderType:
-    """What the type cards say: the label, the card as ``KEYWORD = value``, and a second card that disagrees."""
-
-    label: str = ""
-    source: str = ""
-    disagrees: str = ""
-    unfamiliar: str = ""
-    code_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KindRules:
-    """Where the type is looked for: keywords of words, codes and classes, and the settings' words and patterns."""
-
-    keywords: Sequence[str]
-    codes: Sequence[str]
-    classes: Sequence[str]
-    words: Mapping[str, str] = field(default_factory=dict)
-    file_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide_kind(cards: Cards, rules: KindRules, path: str, object_name: str) -> Decision:
@@ -103,110 +64,9 @@ def decide_kind(cards: Cards, rules: KindRules, path: str, object_name: str) -> 
     if decision.kind is Kind.UNKNOWN and "contradiction" not in decision.flags:
         return replace(decision, notes=(*decision.notes, _looked_for(cards, rules, name, folders)))
     done = named.calibrated or folder.calibrated
-    if done and decision.kind in _JUDGED:
+    if done and decision.kind in JUDGED_KINDS:
         return replace(decision, flags=(*decision.flags, "calibrated"), notes=(*decision.notes, f'named "{done}"'))
     return decision
-
-
-# --- the header -------------------------------------------------------------------------------------------------------
-
-
-def read_type(cards: Cards, rules: KindRules) -> HeaderType:
-    """Return what the type cards say: words first, in the order of trust, then numeric codes."""
-    header = HeaderType()
-    own = {_NOT_LETTERS.sub("", word.upper()): settings_label(value) for word, value in rules.words.items()}
-    for keyword in rules.keywords:
-        value = text(cards[keyword]) if keyword in cards else ""
-        if not value:
-            continue
-        found = own.get(_NOT_LETTERS.sub("", value.upper()), "") if own else ""
-        found = found or type_label(value)
-        source = f"{keyword} = {value}"
-        if found == UNFAMILIAR:
-            if keyword not in VAGUE_TYPE_CARDS:
-                header = replace(header, unfamiliar=header.unfamiliar or source)
-        elif found and not header.label:
-            header = replace(header, label=found, source=source)
-        elif found and _clash(header.label, found):
-            header = replace(header, disagrees=header.disagrees or source)
-    if kind_of(header.label) is Kind.LIGHT:
-        header = _with_class(header, cards, rules.classes)
-    return _with_code(header, cards, rules.codes)
-
-
-def _with_class(header: HeaderType, cards: Cards, keywords: Sequence[str]) -> HeaderType:
-    """Return the type of a light with its class taken into account: acquisition, test, focus."""
-    for keyword in keywords:
-        if keyword in cards:
-            value = text(cards[keyword])
-            label = CLASS_WORDS.get(_NOT_LETTERS.sub("", value.upper()), "")
-            if label:
-                return replace(header, label=label, source=f"{keyword} = {value}")
-    return header
-
-
-def _clash(label: str, other: str) -> bool:
-    """Return whether two labels of one header contradict each other about a calibration."""
-    kinds = {kind_of(label), kind_of(other)}
-    return len(kinds) > 1 and kinds <= _JUDGED
-
-
-def _with_code(header: HeaderType, cards: Cards, keywords: Sequence[str]) -> HeaderType:
-    """Return the type with the numeric code of CCDSoft and TheSkyX taken into account."""
-    for keyword in keywords:
-        if keyword not in cards:
-            continue
-        code = number(cards[keyword])
-        label = TYPE_CODES.get(int(code[0]), "") if code is not None and code[0] == int(code[0]) else ""
-        if not label:
-            continue
-        source = f"{keyword} = {int(code[0]) if code else ''}"
-        if not header.label:
-            return replace(header, label=label, source=source, code_only=True)
-        if _clash(header.label, label):
-            return replace(header, disagrees=header.disagrees or f"{source} ({label})")
-    return header
-
-
-@lru_cache(maxsize=4096)
-def type_label(value: str) -> str:
-    """Return the label of a type card's value, '' if it says nothing, ``?`` if it is not understood."""
-    upper = value.upper()
-    word = _NOT_LETTERS.sub("", upper)
-    if word in EMPTY_TYPES:
-        return ""
-    if word in TYPE_WORDS:
-        return TYPE_WORDS[word]
-    for filler in TYPE_FILLERS:
-        word = word.replace(filler, "")
-    if not word:
-        return ""
-    if word in TYPE_WORDS:
-        return TYPE_WORDS[word]
-    if "MASTER" in word:
-        return "master"
-    return _label_of_words(_LETTERS.findall(upper))
-
-
-def _label_of_words(words: Sequence[str]) -> str:
-    """Return the label that the words of a type card agree on ('Flat R 60 s'), else ``?``."""
-    labels = {TYPE_WORDS[word] for word in words if word in TYPE_WORDS and word not in TYPE_NEUTRALS}
-    known = TYPE_NEUTRALS | frozenset(TYPE_FILLERS) | TYPE_WORDS.keys()
-    if not labels or not all(word in known or len(word) <= _SHORT_WORD for word in words):
-        return UNFAMILIAR
-    if labels & {"master", "stack"}:
-        return "master"
-    if "OFF" in words and labels == {"flat"}:
-        return "flat-off"
-    if {kind_of(label) for label in labels} == {Kind.DARK, Kind.FLAT}:
-        return "dark-flat"
-    return labels.pop() if len(labels) == 1 else UNFAMILIAR
-
-
-def settings_label(word: str) -> str:
-    """Return the label that a settings value names; a word of its own is a label of kind other."""
-    label = type_label(word)
-    return word.strip().lower() or "unknown" if label in {"", UNFAMILIAR} else label
 
 
 # --- header, name and folder together ---------------------------------------------------------------------------------
@@ -224,7 +84,7 @@ def _nearest(folders: Sequence[str]) -> NameEvidence:
 def _with_header(header: HeaderType, named: NameEvidence, folder: NameEvidence, object_name: str) -> Decision:
     """Return the decision where a type card speaks: the header's, unless the name contradicts it."""
     kind = kind_of(header.label)
-    if kind not in _JUDGED:
+    if kind not in JUDGED_KINDS:
         return Decision(header.label, header.source)
     if named.labels and not _agrees(kind, named):
         return _contradiction(f'{header.source}, but the file name contains "{named.word}"', named, header)
@@ -259,14 +119,13 @@ def _light(header: HeaderType, named: NameEvidence, folder: NameEvidence, object
 
 def _without_header(header: HeaderType, named: NameEvidence, folder: NameEvidence, object_name: str) -> Decision:
     """Return the decision where no type card speaks: the file's name, else the OBJECT card, else the folder."""
-    if header.unfamiliar:
-        advice = f'{header.unfamiliar} is no known type; name it in [camera.keywords] words = {{"..." = "light"}}'
-        return Decision("unknown", header.unfamiliar, notes=(advice,))
-    if named.label == "ambiguous":
-        return Decision("unknown", "", notes=(f'the file name contains "{named.word}", which is not one kind',))
-    if named.label:
-        return _by_name(header, named, folder)
+    if header.unfamiliar or named.label == "ambiguous":
+        return _not_guessed(header, named)
     target = calibration_object(object_name)
+    if named.label:
+        if target.label:
+            return _by_name(header, named, target, f"OBJECT = {object_name}")
+        return _by_name(header, named, folder, f'the directory is named "{folder.word}"')
     if target.label:
         return Decision(target.label, f"OBJECT = {object_name}")
     if folder.label not in {"", "ambiguous"}:
@@ -274,13 +133,21 @@ def _without_header(header: HeaderType, named: NameEvidence, folder: NameEvidenc
     return _by_lesser_words(named)
 
 
-def _by_name(header: HeaderType, named: NameEvidence, folder: NameEvidence) -> Decision:
-    """Return the decision of the file's name, unless its folder contradicts it: darks/flat_300s may be either."""
-    if folder.kind not in _JUDGED or _agrees(folder.kind, named):
+def _not_guessed(header: HeaderType, named: NameEvidence) -> Decision:
+    """Return unknown for an unfamiliar word of a type card, or a name that says several things."""
+    if header.unfamiliar:
+        advice = f'{header.unfamiliar} is no known type; name it in [camera.keywords] words = {{"..." = "light"}}'
+        return Decision("unknown", header.unfamiliar, notes=(advice,))
+    return Decision("unknown", "", notes=(f'the file name contains "{named.word}", which is not one kind',))
+
+
+def _by_name(header: HeaderType, named: NameEvidence, second: NameEvidence, where: str) -> Decision:
+    """Return the decision of the file's name, unless OBJECT or folder contradict it: darks/flat_300s may be either."""
+    if second.kind not in JUDGED_KINDS or _agrees(second.kind, named):
         return Decision(named.label, _name_source(named))
-    if folder.kind is Kind.FLAT and named.kind is Kind.DARK:
+    if second.kind is Kind.FLAT and named.kind is Kind.DARK:
         return Decision("dark-flat", _name_source(named))
-    return _contradiction(f'{_name_source(named)}, but the directory is named "{folder.word}"', named, header)
+    return _contradiction(f"{_name_source(named)}, but {where}", named, header)
 
 
 def _by_lesser_words(named: NameEvidence) -> Decision:
@@ -326,7 +193,7 @@ def _as_master(decision: Decision, named: NameEvidence, folder: NameEvidence) ->
 def _contradiction(what: str, evidence: NameEvidence, header: HeaderType) -> Decision:
     """Return unknown, with what disagrees and how to settle it."""
     word = (evidence.word or header.label).split(" ")[0]
-    label = evidence.label if evidence.kind in _JUDGED else header.label
+    label = evidence.label if evidence.kind in JUDGED_KINDS else header.label
     advice = f'contradiction: {what}; to settle it: [camera.keywords] file_names = {{"*{word}*" = "{label}"}}'
     return Decision("unknown", what, ("contradiction",), (advice,))
 
@@ -339,18 +206,3 @@ def _looked_for(cards: Cards, rules: KindRules, name: str, folders: Sequence[str
         where += f" (there, but saying nothing: {', '.join(empty)})"
     within = f" and directories {'/'.join(folders)}" if folders else ""
     return f"{where}, in the codes {', '.join(rules.codes)}, and for bias, dark, flat, light in the name {name}{within}"
-
-
-# --- patterns of the settings -----------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern with * and ? as a regular expression, any case."""
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(escaped, re.IGNORECASE | re.DOTALL)
-
-
-def matches(pattern: str, value: str) -> bool:
-    """Return whether a text matches a pattern in which * stands for anything and ? for one character, any case."""
-    return _compiled(pattern).fullmatch(value) is not None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ingestd.rules.dialects.fields import Cards, longitude_deg, moment, moment_of_day_number, scale_offset, text
 from ingestd.rules.dialects.recognise import keywords_of
-from ingestd.rules.dialects.table import LOCAL_TIME_CARDS
+from ingestd.rules.dialects.table import LOCAL_TIME_CARDS, WEST_LONGITUDES
 from ingestd.settings import Site
 
 
@@ -88,5 +88,5 @@ def _longitude(cards: Cards, dialect: str, site: Site) -> tuple[float | None, st
         if keyword in cards:
             found = longitude_deg(cards[keyword])
             if found is not None:
-                return found, keyword
+                return (-abs(found) if keyword in WEST_LONGITUDES else found), keyword
     return None, ""

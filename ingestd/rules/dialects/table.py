@@ -72,8 +72,8 @@ GENERIC: dict[str, tuple[str, ...]] = {
         "ESO INS FILT1 NAME", "ESO INS FILT NAME", "FILTNAM1", "FILTERS", "ACQFLTR", "WFFBAND", "IFILTER",
     ),
     "gain_setting": ("ISO", "ISOSPEED", "GAINRAW", "CAMGAIN", "LOG-GAIN", "GAINSET"),
-    "gain_e_per_adu": ("EGAIN", "E-GAIN", "EPERADU", "EPERDN", "ESO DET OUT1 CONAD", "ATODGAIN", "GAINEFF"),
-    "read_noise_e": ("RDNOISE", "READNOIS", "ENOISE", "RON", "RNOISE", "RDNOIS", "ESO DET OUT1 RON", "READNSE"),
+    "gain_e_per_adu": ("EGAIN", "E-GAIN", "EPERADU", "EPERDN", "DET-GAIN", "ESO DET OUT1 CONAD", "ATODGAIN"),
+    "read_noise_e": ("RDNOISE", "READNOIS", "ENOISE", "RON", "RNOISE", "DET-RON", "ESO DET OUT1 RON", "READNSE"),
     "offset": ("OFFSET", "BLKLEVEL", "GAINOFST", "BLACKLEV", "CAMOFFS", "CCDOFFST"),
     "readout_mode": (
         "READOUTM", "READMODE", "RDMODE", "READOUT", "SPEED", "RDSPEED", "CONFMODE", "DETMODE", "ROMODE", "READSPED",
@@ -92,7 +92,7 @@ GENERIC: dict[str, tuple[str, ...]] = {
     "jd": ("JD", "JD-OBS", "JD_OBS", "JD_UTC"),
     "object": ("OBJECT", "OBJNAME", "TARGNAME", "TARGET", "FIELD", "OBJECTNM"),
     "bayer": ("BAYERPAT", "COLORTYP", "CFAPAT", "BAYER", "CFA", "BAYRPAT"),
-    "saturation": ("SATURATE", "SATLEVEL", "SATURATI", "DATAMAX", "MAXLIN"),
+    "saturation": ("SATURATE", "SATLEVEL", "SATURATI", "DET-SATU", "DATAMAX", "MAXLIN"),
     "longitude": (
         "SITELONG", "LONG-OBS", "OBS-LONG", "LONGITUD", "GEOLON", "ESO TEL GEOLON", "SITELON", "OBSLONG", "LONGITUDE",
         "TELLONG",
@@ -138,6 +138,9 @@ WINDOW_PAIRS: tuple[tuple[str, str, int], ...] = (
 """Keywords of the window's origin and the number of its first pixel."""
 
 BAYER_PATTERNS = frozenset({"RGGB", "BGGR", "GRBG", "GBRG"})
+
+WEST_LONGITUDES = frozenset({"OBS-LONG"})
+"""Longitude keywords that count positive to the west (NOAO); DECam writes so and says 'east' in the comment."""
 
 LOCAL_TIME_CARDS = ("DATE-LOC", "TIME-LOC", "LOCTIME", "LT", "LTIME", "LOCAL", "DATE-LT", "LT-OBS", "LOCALTIM")
 """Local time is refused: without a zone it is ambiguous twice a year, and with a wrong one always."""

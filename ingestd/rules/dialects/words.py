@@ -39,7 +39,7 @@ TYPE_FILLERS = ("FRAMES", "FRAME", "FIELDS", "FIELD", "IMAGES", "IMAGE", "EXPOSU
 
 _TYPE_WORDS = {
     "bias": "BIAS BIASES ZERO ZEROS ZEROES OFFSET OFFSETS BIAIS BIASREAD BIASSTRUCTURE",
-    "dark": "DARK DARKS DARKCURRENT NOIR DUNKEL DUNKELBILD SHUTTERCLOSED THERMAL",
+    "dark": "DARK DARKS DARKCURRENT NOIR DUNKEL DUNKELBILD SHUTTERCLOSED",
     "dark-flat": "DARKFLAT DARKFLATS FLATDARK FLATDARKS DARKFORFLAT DARKFORFLATS DARKSFORFLATS",
     "flat": "FLAT FLATS PLU LFLAT LINEARFLAT AUTOFLAT HELLBILD FF",
     "skyflat": (
@@ -184,9 +184,9 @@ TYPE_NEUTRALS = _words(
 """Words that may stand beside the word of a type card without changing what it says."""
 
 FOLDER_FILLERS = _words(
-    "frames frame calib calibs calibration calibrations cal cals raw raws fits fit images image data files new set sets "
-    "night nights and bin binning sec secs deg gain offset temp iso exp dawn dusk morning evening red green blue lum "
-    "luminance halpha oiii sii clear dome sky lamp panel ccd cam camera autorun plan library lib jan feb mar apr may "
-    "jun jul aug sep oct nov dec january february march april june july august september october november december"
+    "frames frame calib calibs calibration calibrations cal cals raw raws fits fit images image data files new set "
+    "sets night nights and bin binning sec secs deg gain offset temp iso exp dawn dusk morning evening red green blue "
+    "lum luminance halpha oiii sii clear dome sky lamp panel ccd cam camera autorun plan library lib jan feb mar apr "
+    "may jun jul aug sep oct nov dec january february march april june july august september october november december"
 )
 """Words that a folder of calibrations may carry beside its own; words of one or two letters need no mention."""

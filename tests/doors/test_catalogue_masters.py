@@ -1,0 +1,168 @@
+"""Masters -> what they serve: science frames, flat nights, master darks; and the gain that flats give."""
+
+import pytest
+
+from ingestd.metrics import METRICS
+from ingestd.records import Kind, Metric
+from tests.doors.catalogue_samples import (
+    CCD,
+    KEY,
+    NOW,
+    UNITS,
+    add,
+    add_measured,
+    build,
+    frame,
+    group,
+    lights,
+    master,
+    outcome,
+    settle_all,
+    settled_master,
+    sha,
+    small_windows,
+    stale_nights,
+)
+
+BIAS = group(Kind.BIAS)
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    with small_windows(tmp_path / "catalogue.sqlite") as catalogue:
+        yield catalogue
+
+
+# --- masters -> what they serve ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.BIAS, Kind.DARK])
+def test_new_master_makes_science_frames_within_its_validity_stale(catalogue, kind):
+    days = (4, 5, 10, 15, 17)
+    science = {day: frame(f"l{day}", Kind.LIGHT, day=day) for day in days}
+    record = frame("c", kind)
+    add_measured(catalogue, record)
+    add(catalogue, *science.values(), frame("other", Kind.LIGHT, camera="guide"))
+    settle_all(catalogue)
+    settled_master(catalogue, "m", [record])
+    # 5 days and one for the night's edge on each side of 10 January
+    assert set(lights(catalogue)) == {sha("l4"), sha("l5"), sha("l10"), sha("l15")}
+
+
+def test_new_flat_makes_science_frames_of_its_filter_stale(catalogue):
+    record = frame("f", Kind.FLAT)
+    add_measured(catalogue, record)
+    add(catalogue, frame("v", Kind.LIGHT), frame("r", Kind.LIGHT, filter_name="R"))
+    settle_all(catalogue)
+    settled_master(catalogue, "m", [record])
+    assert lights(catalogue) == [sha("v")]
+
+
+def test_flat_that_gives_a_gain_makes_later_science_frames_without_gain_stale(catalogue):
+    record = frame("f", Kind.FLAT)
+    add_measured(catalogue, record)
+    add(
+        catalogue,
+        frame("earlier", Kind.LIGHT, day=9, filter_name="R"),
+        frame("same", Kind.LIGHT, day=10, filter_name="R"),
+        frame("later", Kind.LIGHT, day=30, filter_name="R"),
+        frame("has gain", Kind.LIGHT, day=30, filter_name="R", gain_e_per_adu=1.3),
+    )
+    settle_all(catalogue)
+    settled_master(catalogue, "m", [record], Metric("gain_electrons_per_adu", 1.3, 0.01))
+    assert lights(catalogue) == [sha("later")]
+
+
+@pytest.mark.parametrize(("kind", "darks"), [(Kind.BIAS, ["dark"]), (Kind.DARK, [])])
+def test_new_parent_makes_flat_nights_stale_and_a_bias_also_the_darks(catalogue, kind, darks):
+    d, v, far = frame("d", Kind.DARK), frame("v", Kind.FLAT, day=12), frame("far", Kind.FLAT, day=20)
+    add_measured(catalogue, d, v, far)
+    made = {settled_master(catalogue, "dark", [d]).master_id: "dark"}
+    settle_all(catalogue)
+    record = frame("c", kind, day=11)
+    add_measured(catalogue, record)
+    new = settled_master(catalogue, "new", [record])
+    assert stale_nights(catalogue) == [("flat", "12")]
+    found = [made[dark.master_id] for dark in catalogue.stale_darks() if dark.master_id != new.master_id]
+    assert found == darks
+
+
+def test_new_dark_master_is_to_be_measured(catalogue):
+    record = frame("d", Kind.DARK)
+    add_measured(catalogue, record)
+    made = settled_master(catalogue, "dark", [record])
+    assert catalogue.stale_darks() == [made]
+
+
+def test_withdrawn_master_makes_science_frames_stale_too(catalogue):
+    record = frame("b")
+    add_measured(catalogue, record)
+    settled_master(catalogue, "m", [record])
+    add(catalogue, frame("l", Kind.LIGHT))
+    settle_all(catalogue)
+    catalogue.settle_night(BIAS, "2026-01-10", [], NOW)
+    assert lights(catalogue) == [sha("l")]
+
+
+def test_validity_can_be_given_with_the_night(catalogue):
+    record = frame("b")
+    add_measured(catalogue, record)
+    add(catalogue, frame("near", Kind.LIGHT, day=13), frame("far", Kind.LIGHT, day=25))
+    settle_all(catalogue)
+    made = build(catalogue, master("m", [record]))
+    catalogue.settle_night(BIAS, "2026-01-10", [made.master_id], NOW, 20.0)
+    assert set(lights(catalogue)) == {sha("near"), sha("far")}
+
+
+def test_quarantined_science_frame_is_not_made_stale(catalogue):
+    record = frame("b")
+    add_measured(catalogue, record)
+    add(catalogue, frame("l", Kind.LIGHT))
+    catalogue.quarantine(sha("l"), "crashed", "", NOW)
+    settled_master(catalogue, "m", [record])
+    assert lights(catalogue) == []
+
+
+# --- master darks -----------------------------------------------------------------------------------------------------
+
+
+def test_dark_measured_against_a_bias_stays_stale_until_it_is_confirmed(catalogue):
+    b, d = frame("b"), frame("d", Kind.DARK, minute=5)
+    add_measured(catalogue, b, d)
+    bias, dark = settled_master(catalogue, "bias", [b]), settled_master(catalogue, "dark", [d])
+    result = outcome("job 1", Metric("dark_rate", 0.358, 0.02))
+    catalogue.record_dark_measured(dark.master_id, bias.master_id, "job 1", result, UNITS, NOW)
+    assert catalogue.measured_with(dark.master_id) == bias.master_id
+    assert catalogue.stale_darks() == [dark]
+    catalogue.keep_dark(dark.master_id)
+    assert catalogue.stale_darks() == []
+
+
+def test_second_measurement_of_a_dark_replaces_the_first(catalogue):
+    b, d = frame("b"), frame("d", Kind.DARK, minute=5)
+    add_measured(catalogue, b, d)
+    bias = settled_master(catalogue, "bias", [b])
+    dark = settled_master(catalogue, "dark", [d], Metric("bias_level_adu", 1300.0))
+    for job, rate in (("job 1", 0.3), ("job 2", 0.4)):
+        result = outcome(job, Metric("dark_rate", rate))
+        catalogue.record_dark_measured(dark.master_id, bias.master_id, job, result, UNITS, NOW)
+    found = {(row["metric"], row["value"]) for row in catalogue.qa_rows() if row["master_id"] == dark.master_id}
+    assert found == {("bias_level_adu", 1300.0), ("dark_rate", 0.4)}
+
+
+# --- the gain ---------------------------------------------------------------------------------------------------------
+
+
+def test_gains_are_those_of_current_flats_of_earlier_nights(catalogue):
+    flats = [frame(f"f{day}", Kind.FLAT, day=day) for day in (8, 9, 10)]
+    add_measured(catalogue, *flats)
+    for record, gain in zip(flats, (1.30, 1.32, 1.40), strict=True):
+        settled_master(catalogue, f"m{record.night}", [record], Metric("gain_electrons_per_adu", gain, 0.01))
+    assert catalogue.gains("main", KEY, "2026-01-10") == [(1.30, 0.01), (1.32, 0.01)]
+    catalogue.settle_night(group(Kind.FLAT, "V"), "2026-01-08", [], NOW)
+    assert catalogue.gains("main", KEY, "2026-01-10") == [(1.32, 0.01)]
+    assert catalogue.gains("guide", CCD.key(), "2026-01-10") == []
+
+
+def test_figure_that_gives_the_gain_is_a_declared_metric():
+    assert "gain_electrons_per_adu" in {declaration.name for declaration in METRICS}
