@@ -150,10 +150,23 @@ def initial_state(record: FrameRecord) -> tuple[State, str, str]:
         return State.DONE, "catalogued", "no [[camera]] of the settings fits this file: check directories and match"
     if record.kind in CALIBRATION_KINDS and not record.may_join_master:
         return State.DONE, "catalogued", f"no member of a master: {', '.join(record.flags)}"
-    blocking = [flag for flag in record.flags if flag in ("calibrated", "no_date", "future_date", "local_time")]
-    if record.kind == Kind.LIGHT and (blocking or record.obs_start is None):
-        return State.DONE, "catalogued", f"not reduced: {', '.join(blocking) or 'no observation time'}"
+    if record.kind == Kind.LIGHT and (reason := _not_reduced(record)):
+        return State.DONE, "catalogued", f"not reduced: {reason}"
     return State.WAITING, "due", ""
+
+
+def _not_reduced(record: FrameRecord) -> str:
+    """Return why a science frame is only catalogued, or an empty text.
+
+    One that was dark-subtracted already can still be divided by a flat; what was done to any other is not certain
+    enough to go on from there.
+    """
+    done = set(record.flags) & {"bias_subtracted", "dark_subtracted", "flat_divided"}
+    if "calibrated" in record.flags or done == {"bias_subtracted"} or {"dark_subtracted", "flat_divided"} <= done:
+        return f"processed already ({', '.join(sorted(done)) or 'calibrated'})"
+    if record.obs_start is None or "future_date" in record.flags:
+        return "observation time lies in the future" if record.obs_start else "no observation time"
+    return ""
 
 
 def _rejected(fd: int, settled: Settled, stamp: FileStamp, error: FrameRejected, settings: Settings) -> TakenFrame:

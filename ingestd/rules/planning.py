@@ -426,6 +426,8 @@ def _not_needed(calibration: Calibration) -> tuple[tuple[str, str], ...]:
 
 
 def _loses_its_pedestal(frame: FrameRecord, inputs: Sequence[MasterInput], settings: Settings) -> bool:
-    """Return whether bias, dark or overscan takes the bias level out of the frame."""
+    """Return whether bias, dark or overscan takes the bias level out of the frame, or did so before it came."""
+    if "dark_subtracted" in frame.flags:
+        return True
     has_overscan = settings.reduction.overscan and all(plane.overscan is not None for plane in frame.planes)
     return has_overscan or any(master.kind in (Kind.BIAS, Kind.DARK) for master in inputs)

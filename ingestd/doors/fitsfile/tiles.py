@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Source = int | bytes | bytearray | memoryview
 """An open file, or all its uncompressed bytes."""
+
+_HCOMPRESS_MAGIC = b"\xdd\x99"
 
 
 class _PositionedFile(io.RawIOBase):
@@ -59,13 +61,15 @@ def decode_tiles(source: Source, plane: Plane) -> NDArray[Any]:
     """
     from astropy.io import fits  # noqa: PLC0415 - 0.3 s that only workers which meet a compressed frame pay
 
-    file = io.BufferedReader(_PositionedFile(source)) if isinstance(source, int) else io.BytesIO(source)
+    options: dict[str, Any] = {"memmap": False, "do_not_scale_image_data": True, "uint": False}
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            fits.open(file, memmap=False, do_not_scale_image_data=True, uint=False) as hdus,
-        ):
-            samples = np.asarray(hdus[plane.index].data)
+        with warnings.catch_warnings(action="ignore"):
+            with fits.open(_file(source), disable_image_compression=True, **options) as hdus:
+                _check_hcompress(hdus[plane.index])
+            with fits.open(_file(source), **options) as hdus:
+                samples = np.asarray(hdus[plane.index].data)
+    except FrameRejected:
+        raise
     except OSError as error:
         if error.errno is not None:
             raise
@@ -78,3 +82,41 @@ def decode_tiles(source: Source, plane: Plane) -> NDArray[Any]:
     if samples.size != plane.shape[0] * plane.shape[1]:
         raise FrameRejected("bad_structure", f"HDU {plane.index}: shape {samples.shape} instead of {plane.shape}")
     return samples.reshape(plane.shape)
+
+
+def _file(source: Source) -> BinaryIO:
+    """Return the source as a file object."""
+    return (
+        io.BytesIO(source)
+        if not isinstance(source, int)
+        else cast("BinaryIO", io.BufferedReader(_PositionedFile(source)))
+    )
+
+
+def _check_hcompress(table: Any) -> None:  # noqa: ANN401 - an astropy HDU
+    """Compare the size that each HCOMPRESS stream states of itself with its tile's.
+
+    The decoder writes as many samples as the stream says into a buffer of the tile's size: a damaged stream would
+    write over the worker's memory.
+    """
+    header = table.header
+    if str(header.get("ZCMPTYPE", "")).strip() != "HCOMPRESS_1":
+        return
+    axes = [int(header[f"ZNAXIS{n}"]) for n in range(1, int(header["ZNAXIS"]) + 1)]
+    steps = [int(header.get(f"ZTILE{n}", axes[0] if n == 1 else 1)) for n in range(1, len(axes) + 1)]
+    for row, stream in enumerate(table.data["COMPRESSED_DATA"]):
+        start = np.asarray(stream)[:10].astype(np.uint8).tobytes()
+        if not start:
+            continue
+        magic, columns, rows = start[:2], int.from_bytes(start[2:6]), int.from_bytes(start[6:10])
+        if magic != _HCOMPRESS_MAGIC or columns * rows != _tile_size(axes, steps, row):
+            raise FrameRejected("corrupt", f"tile {row}: its HCOMPRESS stream states {columns} x {rows} pixels")
+
+
+def _tile_size(axes: list[int], steps: list[int], row: int) -> int:
+    """Return the pixels of the tile in a row of the table: tiles at the far edges are cut (FITS 4.0, section 10.1)."""
+    size = 1
+    for length, step in zip(axes, steps, strict=True):
+        row, place = divmod(row, -(-length // step))
+        size *= min(step, length - place * step)
+    return size

@@ -52,6 +52,9 @@ def calibration_for(
     subject = _subject(frame)
     if subject is None:
         return _without_time(frame)
+    if "dark_subtracted" in frame.flags:
+        done = [NotNeeded(kind, "the header says that the dark was subtracted") for kind in (Kind.BIAS, Kind.DARK)]
+        return Calibration(*done, _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings))
     bias = _choose(subject, masters.get(Kind.BIAS, ()), bias_limits(settings))
     limits = dark_limits(settings, dark_policy(frame, camera), has_bias=isinstance(bias, Match))
     dark = _choose_dark(subject, masters.get(Kind.DARK, ()), limits)
@@ -112,7 +115,9 @@ _FLAT_OF_FLAT = NotNeeded(Kind.FLAT, "a flat is not divided by a flat")
 
 
 def _choose_flat(frame: FrameRecord, subject: Subject, flats: Sequence[Master], settings: Settings) -> Choice:
-    """Return the flat of the filter; a flat has none."""
+    """Return the flat of the filter; a flat has none, and a frame that was divided by one needs no other."""
+    if "flat_divided" in frame.flags:
+        return NotNeeded(Kind.FLAT, "the header says that the frame was divided by a flat")
     return _FLAT_OF_FLAT if frame.kind is Kind.FLAT else _choose(subject, flats, flat_limits(settings))
 
 
