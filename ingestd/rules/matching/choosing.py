@@ -53,8 +53,9 @@ def calibration_for(
     if subject is None:
         return _without_time(frame)
     if "dark_subtracted" in frame.flags:
-        done = [NotNeeded(kind, "the header says that the dark was subtracted") for kind in (Kind.BIAS, Kind.DARK)]
-        return Calibration(*done, _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings))
+        flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings)
+        reason = "the header says that the dark was subtracted"
+        return Calibration(NotNeeded(Kind.BIAS, reason), NotNeeded(Kind.DARK, reason), flat)
     bias = _choose(subject, masters.get(Kind.BIAS, ()), bias_limits(settings))
     limits = dark_limits(settings, dark_policy(frame, camera), has_bias=isinstance(bias, Match))
     dark = _choose_dark(subject, masters.get(Kind.DARK, ()), limits)
