@@ -24,6 +24,7 @@ from ingestd.doors.catalogue import Catalogue, CatalogueBusy, CatalogueDamaged
 from ingestd.doors.control import ControlServer, DataLock, lock_holder, send
 from ingestd.doors.executors import ProcessExecutor
 from ingestd.doors.exporter import Telemetry
+from ingestd.doors.fitsfile import remove_temporaries
 from ingestd.doors.systemd import ServiceManager
 from ingestd.doors.watcher import Poll, Settled, Watcher
 from ingestd.errors import ProductNotWritten, SettingsInvalid
@@ -287,6 +288,7 @@ class Daemon:
             flow.stop()
             watcher.stop()
             executor.stop(_STOP_GRACE_S)
+            remove_temporaries(self._settings.data_dir)
             self._last_words(flow)
 
     def _watcher(self, catalogue: Catalogue) -> Watcher:
@@ -343,7 +345,7 @@ class Daemon:
             tick_limit_s=_TICK_LIMIT_S,
             roots=tuple(state.root for state in states),
             missing_roots=tuple(state.root for state in states if state.mode == "missing"),
-            dead_emitters=tuple(state.root for state in states if state.mode == "fallback"),
+            dead_emitters=tuple(state.root for state in states if state.mode == "fallback" or state.is_overdue),
             scan_age_s=None if oldest_scan is None else monotonic - oldest_scan,
             scan_limit_s=3 * interval_s + _TICK_LIMIT_S,
             database_problem=self._database_problem,

@@ -62,6 +62,9 @@ def main() -> NoReturn:
     except IngestdError as error:
         click.echo(f"Failed: {error}", err=True)
         sys.exit(EXIT_FAILED)
+    except PermissionError as error:
+        click.echo(f"Failed: {error.filename}: {error.strerror}. Run this as the user that owns it.", err=True)
+        sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)

@@ -56,8 +56,12 @@ _TOLERANCE_ERRORS = 5.0
 )
 @click.option("--seed", default=1, show_default=True, help="Of the synthetic sensor.")
 def demo(*, directory: Path | None, seed: int) -> None:
-    """Run a whole night of a synthetic camera through the real daemon, and compare with the truth."""
+    """Run a night of a synthetic camera through the real daemon.
+
+    At the end the measured figures stand beside the true ones.
+    """
     with contextlib.ExitStack() as stack:
+        is_kept = directory is not None
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ingestd-demo-")))
         directory.mkdir(parents=True, exist_ok=True)
@@ -69,7 +73,9 @@ def demo(*, directory: Path | None, seed: int) -> None:
         service = stack.enter_context(_service(directory))
         _take_night(camera, plan, directory / "incoming")
         rows = _wait_until_done(directory, service)
-        is_good = _summary(rows, camera, plan, directory)
+        is_good = _summary(rows, camera, plan)
+        products = f"Products: {directory / 'data' / 'current'}. Ask more: cd {directory}; ingestd status"
+        click.echo(products if is_kept else "Nothing is kept; `ingestd demo --directory DIR` keeps everything in DIR.")
     if not is_good:
         raise click.ClickException("a figure is further from the truth than 5 standard errors and 2 %")
 
@@ -165,7 +171,7 @@ def _result(catalogue: Catalogue) -> _Result:
     return _Result(words, bool(status["queue_depth"] or status["arrivals"]), frames, masters, catalogue.qa_rows())
 
 
-def _summary(result: _Result, camera: Camera, plan: Plan, directory: Path) -> bool:
+def _summary(result: _Result, camera: Camera, plan: Plan) -> bool:
     """Print masters and measured against true figures; return whether all agree."""
     columns = {"kind": "master", "exposure_s": "exp s", "filter_name": "filter", "members": "members", "path": "path"}
     click.echo(f"\n{table(result.masters, columns)}\n")
@@ -182,7 +188,7 @@ def _summary(result: _Result, camera: Camera, plan: Plan, directory: Path) -> bo
         "off": "off by",
     }
     click.echo(table(rows, shown))
-    click.echo(f"\n{len(reduced)} of {len(lights)} science frames reduced. Products: {directory / 'data' / 'current'}")
+    click.echo(f"\n{len(reduced)} of {len(lights)} science frames reduced.")
     return len(reduced) == len(lights) > 0 and bool(rows) and all(row["agrees"] for row in rows)
 
 

@@ -33,8 +33,9 @@ _FIELDS = (
 @json_option
 @click.pass_context
 def explain(context: click.Context, config: str | None, *, file: str, as_json: bool) -> None:
-    """Say what FILE is, where each field comes from, and why each master was chosen or rejected.
+    """Say why: the kind of FILE, its masters, its steps.
 
+    Where each field comes from, and why each master was chosen or rejected.
     FILE is a path, a file name, or the first digits of a frame id.
     """
     settings = settings_of(context, config)
@@ -85,6 +86,8 @@ def _text(frame: dict[str, Any]) -> str:
     sources = frame.get("sources", {})
     for key, name, unit in _FIELDS:
         value = frame.get(key)
+        if key == "label" and value == frame["kind"]:
+            continue
         if value is not None and value != "":
             origin = f"   ({sources[key]})" if key in sources else ""
             lines.append(f"  {name:14} {value}{' ' + unit if unit else ''}{origin}")
@@ -102,8 +105,12 @@ def _product_lines(products: list[dict[str, Any]]) -> list[str]:
     lines = []
     for product in current:
         state = "provisional" if product["provisional"] else "complete"
-        lines.append(f"  {'product':14} {product['path']} ({state})")
-        lines += [f"    {step['name']:12} {step['status']}: {step['detail']}" for step in product["steps"]]
+        better = "; an exact dark would be better" if product["better_possible"] else ""
+        lines.append(f"  {'product':14} {product['path']} ({state}{better})")
+        lines += [
+            f"    {step['name']:12} {step['status']}{': ' if step['detail'] else ''}{step['detail']}"
+            for step in product["steps"]
+        ]
     return lines
 
 

@@ -14,7 +14,10 @@ from ingestd.cli.options import config_option, settings_of
 @config_option
 @click.pass_context
 def requeue(context: click.Context, config: str | None, *, frames: tuple[str, ...], everything: bool) -> None:
-    """Make FRAMES due again, also quarantined ones: file names, paths, or the first digits of a frame id."""
+    """Work on FRAMES again, also on quarantined ones.
+
+    FRAMES are file names, paths, or the first digits of frame ids.
+    """
     if bool(frames) == everything:
         raise click.UsageError("Name frames, or give --all.")
     settings = settings_of(context, config)

@@ -8,15 +8,19 @@ import sys
 import click
 
 from ingestd import daemon
+from ingestd.api import open_catalogue
 from ingestd.cli.options import config_option, config_path, set_up_logging
-from ingestd.settings import load_settings
+from ingestd.settings import Settings, load_settings
 
 
 @click.command()
 @config_option
 @click.pass_context
 def run(context: click.Context, config: str | None) -> None:
-    """Watch the cameras' directories until stopped (SIGTERM); SIGHUP reads the settings again."""
+    """Run the daemon until SIGTERM.
+
+    It watches the cameras' directories; SIGHUP makes it read the settings again.
+    """
     path = config_path(context, config)
     settings = load_settings(path)
     set_up_logging(settings.log)
@@ -29,7 +33,10 @@ def run(context: click.Context, config: str | None) -> None:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def scan(context: click.Context, config: str | None, *, quiet: bool) -> None:
-    """Take in what lies in the cameras' directories now, build masters, reduce, and exit."""
+    """Do what is to be done now, and exit.
+
+    Takes in what lies in the cameras' directories, builds masters, reduces science frames.
+    """
     settings = load_settings(config_path(context, config))
     set_up_logging(settings.log)
     _warn_root()
@@ -45,6 +52,16 @@ def scan(context: click.Context, config: str | None, *, quiet: bool) -> None:
             bar.update(done - bar.pos)
 
         daemon.run_scan(settings, progress, scanned)
+    _report(settings)
+
+
+def _report(settings: Settings) -> None:
+    """Say in one line what the catalogue holds after a scan."""
+    with open_catalogue(settings.catalogue_path) as catalogue:
+        found = catalogue.status()
+    states = ", ".join(f"{count} {state}" for state, count in found["frames"].items()) or "none"
+    arriving = f"; {found['arrivals']} files are not complete yet" if found["arrivals"] else ""
+    click.echo(f"Frames: {states}{arriving}. `ingestd frames` lists them, `ingestd explain FILE` says why.")
 
 
 def _warn_root() -> None:

@@ -101,7 +101,7 @@ def frames(
     night: str | None,
     limit: int,
 ) -> None:
-    """List frames, and files still arriving, with their state and product."""
+    """List frames and files still arriving, with their states."""
     with _reader(settings_of(context, config)) as catalogue:
         rows = catalogue.frame_rows(kind=kind, state=state, camera=camera, night=night, limit=limit)
     print_rows(_only(rows, _FRAME_FIELDS), _FRAME_COLUMNS, as_json=as_json, empty="No frames.")
@@ -142,7 +142,10 @@ def qa(
     latest: bool,
     limit: int,
 ) -> None:
-    """List quality figures: bias level, read noise, dark rate, gain, sky and more, newest first."""
+    """List quality figures, the newest first.
+
+    Bias level, read noise, dark rate, gain, sky and more.
+    """
     with _reader(settings_of(context, config)) as catalogue:
         rows = catalogue.qa_rows(metric=metric, camera=camera, latest=latest, limit=limit)
     print_rows(rows, _QA_COLUMNS, as_json=as_json, empty="No quality figures yet.")
@@ -153,7 +156,10 @@ def qa(
 @json_option
 @click.pass_context
 def status(context: click.Context, config: str | None, *, as_json: bool) -> None:
-    """Show whether the daemon runs, what is due, what was done, and how much space the nights take."""
+    """Show what runs, what is due, what was done.
+
+    Also how much space the products of the newest nights take.
+    """
     settings = settings_of(context, config)
     holder = lock_holder(daemon.lock_path(settings)) if daemon.lock_path(settings).exists() else None
     with _reader(settings) as catalogue:
@@ -186,12 +192,16 @@ def config_group() -> None:
 @config_option
 @click.pass_context
 def check(context: click.Context, config: str | None) -> None:
-    """Check the settings file; exit status 2 and the key, value and range of the first mistake."""
+    """Check the settings file.
+
+    A mistake is told with its key, its value and what is allowed; the exit status is 2.
+    """
     settings = settings_of(context, config)
     for root in settings.roots:
         if not root.is_dir():
             click.echo(f"Note: {root} does not exist yet; the daemon waits for it.")
-    click.echo(f"The settings are valid: {len(settings.camera)} camera(s), {len(settings.roots)} directories.")
+    cameras = ", ".join(camera.name for camera in settings.camera)
+    click.echo(f"The settings are valid. Cameras: {cameras}. Directories: {', '.join(map(str, settings.roots))}.")
 
 
 @config_group.command("show")

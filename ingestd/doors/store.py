@@ -57,6 +57,12 @@ def point_link(link: Path, target: Path) -> None:
         raise ProductNotWritten(f"{link}: the link to the product cannot be made: {error.strerror}") from error
 
 
+def remove_link(link: Path, target: Path) -> None:
+    """Remove a stable link if it points to ``target``, which is no current product any more."""
+    if link.is_symlink() and str(link.readlink()) == os.path.relpath(target, link.parent):
+        link.unlink(missing_ok=True)
+
+
 def repair_links(data_dir: Path, links: Mapping[str, str]) -> int:
     """Point every stable link at its product and remove dangling ones; return how many were wrong.
 

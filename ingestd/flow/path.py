@@ -14,6 +14,7 @@ from ingestd.doors.exporter import Telemetry
 from ingestd.doors.watcher import Poll
 from ingestd.flow.arrival import ArrivalDesk, Arrived, NotReady
 from ingestd.flow.recording import Recorder
+from ingestd.flow.recovery import remove_links
 from ingestd.records import FileStamp, Kind, Outcome, State
 from ingestd.rules.planning import Planner
 from ingestd.settings import Settings
@@ -166,7 +167,7 @@ class Flow:
     def _note(self, poll: Poll, now: datetime, monotonic: float) -> None:
         """Write down which files are still arriving and which are gone."""
         if poll.vanished:
-            self._catalogue.mark_gone(poll.vanished, now)
+            self._remove_links(self._catalogue.mark_gone(poll.vanished, now))
             self.look_soon()
         if poll.waiting:
             rows = [
@@ -188,6 +189,7 @@ class Flow:
                 self._arrivals.taken(frame.path, frame.stamp)
                 if result.is_new:
                     self._welcome(frame, now)
+            self._remove_links([result.frame_id for result in added])
         if late:
             rows = [ArrivalRow(item.path, item.reason, item.detail, item.stamp.size_bytes, now, now) for item in late]
             self._catalogue.note_arrivals(rows, now)
@@ -198,6 +200,10 @@ class Flow:
             self._catalogue.drop_arrivals(gone)
             for path in gone:
                 self._arrivals.not_ready(path, monotonic, "gone", wait_s=0.0)
+
+    def _remove_links(self, frame_ids: list[str]) -> None:
+        """Remove the stable links of frames that these have superseded, or that superseded these."""
+        remove_links(self._settings, self._catalogue.withdrawn_products(frame_ids))
 
     def _welcome(self, frame: TakenFrame, now: datetime) -> None:
         """Count and log a frame that is new."""

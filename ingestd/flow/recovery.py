@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ingestd.doors import store
 from ingestd.doors.catalogue import Catalogue
@@ -39,5 +41,13 @@ def tidy(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
         return
     reduction_ids, master_ids = [found for found, _ in products], [found for found, _ in masters]
     catalogue.mark_pruned(reduction_ids=reduction_ids, master_ids=master_ids, now=now)
+    remove_links(settings, [path for _, path in products])
     for _, path in [*products, *masters]:
         store.remove_product(settings.data_dir, path)
+
+
+def remove_links(settings: Settings, products: Iterable[str]) -> None:
+    """Remove the stable links that still point to products (relative paths) that are current no longer."""
+    for path in products:
+        product = settings.data_dir / path
+        store.remove_link(Path(addresses.current_link(str(product))), product)

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 
+_MANY = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What to measure: size of frames, numbers of frames to combine, runs, peers to leave out, files of a burst."""
@@ -86,4 +89,6 @@ def _aligned(rows: list[dict[str, Any]]) -> list[str]:
 
 def _cell(value: object) -> str:
     """Return a figure with as many digits as it deserves."""
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if isinstance(value, float) else str(value)  # noqa: E501, PLR2004
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < _MANY else f"{value:.0f}"

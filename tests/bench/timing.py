@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A whole process: its command, what it reads on standard input, its directory, and the file that it must write."""
+    """A whole process: its command, working directory and home, the file that it must write, its standard input."""
 
     name: str
     command: tuple[str, ...]
+    directory: Path
     product: Path
     standard_input: str = ""
-    directory: Path = ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def own_command(module: str, *words: str | Path) -> tuple[str, ...]:
 
 def run(module: str, *words: str | Path) -> str:
     """Run a module of this package in a process of its own, so that this one stays small; return what it prints."""
-    done = subprocess.run(own_command(module, *words), cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(own_command(module, *words), cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
@@ -76,7 +76,7 @@ def _cost(contender: Contender, log: Path) -> Cost:
     contender.product.unlink(missing_ok=True)
     script = contender.directory / ".bench-input"
     script.write_text(contender.standard_input)
-    environment = {**os.environ, "TERM": "dumb", "HOME": str(contender.directory), "USER": "bench"}
+    own = {"TERM": "dumb", "HOME": str(contender.directory), "USER": "bench", "PYTHONPATH": str(ROOT)}
     with script.open() as source, log.open("ab") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -85,7 +85,7 @@ def _cost(contender: Contender, log: Path) -> Cost:
             stdin=source,
             stdout=output,
             stderr=output,
-            env=environment,
+            env={**os.environ, **own},
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begun

@@ -105,6 +105,17 @@ def _tiles(*, damage: int = 0) -> bytes:
     return bytes(data)
 
 
+def _enlarged_hcompress() -> bytes:
+    """Return a tile-compressed image whose first stream states twice its rows: its decoder would overrun a buffer."""
+    file = io.BytesIO()
+    compressed = fits.CompImageHDU(np.ones((32, 32), np.int16), compression_type="HCOMPRESS_1", tile_shape=(16, 32))
+    fits.HDUList([fits.PrimaryHDU(), compressed]).writeto(file)
+    data = bytearray(file.getvalue())
+    start = data.index(b"\xdd\x99")  # magic, then two integers of four bytes
+    data[start + 2 : start + 6] = (2 * int.from_bytes(data[start + 2 : start + 6])).to_bytes(4)
+    return bytes(data)
+
+
 def _zip() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -206,6 +217,13 @@ HOSTILE_FILES = (
     HostileFile(
         "D4", "bomb.fits.gz", _content(_gzip(header(*image_cards(50_000, 50_000)) + bytes(1 << 20))), "too_large"
     ),
+    HostileFile(
+        "D4",
+        "rice_bytepix_3.fits.fz",
+        _content(_table("ZBITPIX = 16", "ZNAXIS  = 1", "ZNAXIS1 = 4", "ZNAME1  = 'BYTEPIX'", "ZVAL1   = 3")),
+        "bad_structure",
+    ),
+    HostileFile("D17", "hcompress_size.fits.fz", _content(_enlarged_hcompress()), "corrupt", "pixels"),
     HostileFile("D4", "zeros_after.fits.gz", _content(_gzip(_IMAGE + bytes(1 << 20))), "trailing_bytes"),
     HostileFile("D4", "gzip_inside.fits", _content(_gzip(_LIGHT)), "ok"),
     HostileFile("D4", "two_members.fits.gz", _content(_gzip(_LIGHT[:1000]) + _gzip(_LIGHT[1000:])), "ok"),

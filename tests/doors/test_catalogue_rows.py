@@ -19,6 +19,7 @@ from tests.doors.catalogue_samples import (
     NOW,
     build,
     frame,
+    group,
     master,
     measure,
     plane,
@@ -137,6 +138,31 @@ def test_master_comes_back_equal(catalogue):
     made = master("dark", darks[::-1], parents=(bias.master_id,), grade="yellow", path="masters/na\udcefve.fits")
     build(catalogue, made)
     assert catalogue.master(made.master_id) == made
+
+
+def test_master_that_is_recorded_again_is_read_again(catalogue):
+    record = frame("b")
+    catalogue.add_frames([taken(record)], NOW)
+    made = build(catalogue, master("m", [record], grade="yellow"))
+    assert catalogue.master(made.master_id) == made
+    again = build(catalogue, replace(made, grade="green"))
+    assert catalogue.master(made.master_id) == again
+
+
+def build_and_fail(catalogue, made):
+    """Record a master, read it, and undo it by settling one that is not recorded."""
+    with catalogue.transaction():
+        assert catalogue.master(build(catalogue, made).master_id) == made
+        catalogue.settle_night(group(Kind.BIAS), made.night, ["unknown"], NOW)
+
+
+def test_master_of_an_undone_transaction_is_not_remembered(catalogue):
+    record = frame("b")
+    catalogue.add_frames([taken(record)], NOW)
+    made = master("m", [record])
+    with pytest.raises(ValueError, match="not recorded"):
+        build_and_fail(catalogue, made)
+    assert catalogue.master(made.master_id) is None
 
 
 def test_rejected_file_has_no_configuration(catalogue):

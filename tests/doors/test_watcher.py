@@ -11,6 +11,7 @@ from ingestd.doors.watcher.walk import look_at
 from tests.doors.watching import (
     ARRIVAL,
     DEADLINE_S,
+    gather,
     has_been_closed,
     names,
     settle,
@@ -162,7 +163,7 @@ def test_deleted_file_has_vanished_after_the_next_scan(tmp_path):
         assert watcher.poll(61.0).vanished == (str(path),)
         assert watcher.poll(200.0).vanished == ()
         write(path)  # it comes back
-        assert names(settle(watcher, 300.0)) == ["a.fits"]
+        assert names(gather(watcher, 300.0, 1)) == ["a.fits"]
 
 
 def test_link_in_place_of_a_known_file_means_that_it_vanished(tmp_path):
@@ -184,7 +185,7 @@ def test_every_file_of_directories_made_at_once_arrives_without_a_scan(tmp_path)
             directory.mkdir(parents=True)
             write(directory / f"f{number}.fits")
         wait_for_events(watcher, 1.0, lambda: watcher.observed == 200)
-        files = {file.path for file in watcher.poll(3.0).settled}
+        files = {file.path for file in gather(watcher, 3.0, 200)}
         assert len(files) == 200
         assert watcher.root_states(1.0)[0].scans == scans
 
@@ -211,8 +212,7 @@ def test_lost_events_are_made_good_by_a_scan(tmp_path, caplog):
                 write(tmp_path / f"{number}.fits")
         wait_for_events(watcher, 1.0, lambda: watcher.root_states(1.0)[0].overflows == 1)
         wait_for_events(watcher, 1.0, lambda: watcher.observed == files)
-        found = {file.path for step in range(files // 1000 + 2) for file in watcher.poll(5.0 + step).settled}
-        assert len(found) == files
+        assert len({file.path for file in gather(watcher, 5.0, files)}) == files
         assert "were lost" in caplog.text
 
 

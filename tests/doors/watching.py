@@ -60,6 +60,16 @@ def settle(watcher, now):
     return watcher.poll(now + 1.0).settled
 
 
+def gather(watcher, start, count):
+    """Poll every second from ``start`` until so many files settled: a late event may have reset the one or other."""
+    settled = []
+    for second in range(100):
+        settled += watcher.poll(start + second).settled
+        if len(settled) >= count:
+            return settled
+    raise AssertionError(f"only {len(settled)} of {count} files settled")
+
+
 def take(watcher, files):
     for file in files:
         watcher.taken(file.path, file.stamp)

@@ -164,6 +164,10 @@ class Connection:
         rows = self._rows(sql, parameters)
         return rows[0] if rows else None
 
+    def _texts(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[str]:
+        """Return the first column of all rows of a query, texts."""
+        return [row[0] for row in self._rows(sql, parameters)]
+
     def _value(self, sql: str, parameters: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - any column
         """Return the first column of the first row, or None."""
         row = self._row(sql, parameters)

@@ -72,6 +72,7 @@ class MasterRecording(Figures):
             {"master_id": master.master_id, "position": position, "parent_id": parent_id}
             for position, parent_id in enumerate(master.parents)
         ]
+        self._masters_read.pop(master.master_id, None)
         with self.transaction():
             self._write(_PUT_MASTER, row)
             self._write(_DROP_MEMBERS, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.reading import MASTER_COLUMNS, Reading
+from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.rows import (
     group_filter,
     optional_text,
@@ -76,7 +76,7 @@ class Planning(Reading):
 
     def stale_darks(self) -> list[Master]:
         """Return current master darks that must be measured, or whose bias master may have changed since."""
-        return self._masters(self._rows(_STALE_DARKS))
+        return self._masters(self._texts(_STALE_DARKS))
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the good frames of a group in a range of nights, ordered by observation time and frame_id.
@@ -121,7 +121,7 @@ class Planning(Reading):
             "since": optional_time_text(since) or _NEVER,
             "until": optional_time_text(until) or _EVER,
         }
-        return self._masters(self._rows(_MASTERS, parameters))
+        return self._masters(self._texts(_MASTERS, parameters))
 
     def night_masters(self, group: Group, night: str) -> list[Master]:
         """Return the current masters of one group and night."""
@@ -132,7 +132,7 @@ class Planning(Reading):
             "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
             "night": night,
         }
-        return self._masters(self._rows(_NIGHT_MASTERS, parameters))
+        return self._masters(self._texts(_NIGHT_MASTERS, parameters))
 
     def known_masters(self, master_ids: list[str]) -> set[str]:
         """Return those of the masters that are recorded and whose file has not been pruned."""
@@ -172,21 +172,21 @@ _STALE_LIGHTS_NEWEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
 _STALE_LIGHTS_OLDEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
     WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
     ORDER BY obs_start, frame_id LIMIT :limit"""
-_STALE_DARKS = f"""{MASTER_COLUMNS} INDEXED BY masters_stale
-    WHERE m.stale = 1 AND m.current = 1 AND m.kind = 'dark' AND m.pruned_at IS NULL ORDER BY m.last_obs, m.master_id"""
+_STALE_DARKS = """SELECT master_id FROM masters INDEXED BY masters_stale
+    WHERE stale = 1 AND current = 1 AND kind = 'dark' AND pruned_at IS NULL ORDER BY last_obs, master_id"""
 _USABLE = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
     AND night BETWEEN :first_night AND :last_night AND measured = 1 AND live = 1 AND takes_part = 1
     AND superseded_by IS NULL AND state <> 'quarantined' AND flags = '[]'
     ORDER BY obs_start, frame_id"""
-_MASTERS = f"""{MASTER_COLUMNS} INDEXED BY masters_current
-    WHERE m.camera = :camera AND m.configuration = :configuration AND m.kind = :kind
-    AND m.last_obs BETWEEN :since AND :until AND m.current = 1 AND m.pruned_at IS NULL
-    ORDER BY m.last_obs, m.master_id"""
-_NIGHT_MASTERS = f"""{MASTER_COLUMNS}
-    WHERE m.camera = :camera AND m.kind = :kind AND m.configuration = :configuration
-    AND m.filter_name IS :filter_name AND m.night = :night AND m.current = 1 AND m.pruned_at IS NULL
-    ORDER BY m.exposure_s, m.ccd_temp_c, m.master_id"""
+_MASTERS = """SELECT master_id FROM masters INDEXED BY masters_current
+    WHERE camera = :camera AND configuration = :configuration AND kind = :kind
+    AND last_obs BETWEEN :since AND :until AND current = 1 AND pruned_at IS NULL
+    ORDER BY last_obs, master_id"""
+_NIGHT_MASTERS = """SELECT master_id FROM masters
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration
+    AND filter_name IS :filter_name AND night = :night AND current = 1 AND pruned_at IS NULL
+    ORDER BY exposure_s, ccd_temp_c, master_id"""
 _KNOWN_MASTERS = """SELECT master_id FROM masters
     WHERE master_id IN (SELECT value FROM json_each(:ids)) AND pruned_at IS NULL"""
 _MEASURED_WITH = "SELECT measured_with FROM masters WHERE master_id = :master_id"

@@ -12,13 +12,21 @@ from ingestd.records import State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlite_utils import Database
 
     from ingestd.records import FrameRecord, Master, Plane
+    from ingestd.settings import Masters
 
 
 class Reading(Connection):
     """Look-ups by identity, and what the other rooms of the catalogue read with."""
+
+    def __init__(self, path: Path, db: Database, rules: Masters) -> None:
+        super().__init__(path, db, rules)
+        self._masters_read: dict[str, Master] = {}
 
     def frame(self, frame_id: str) -> FrameRecord | None:
         """Return the record of a frame, or None."""
@@ -46,7 +54,7 @@ class Reading(Connection):
 
     def master(self, master_id: str) -> Master | None:
         """Return a master, current or not, pruned or not, or None."""
-        found = self._masters(self._rows(_MASTER, {"master_id": master_id}))
+        found = self._masters([master_id])
         return found[0] if found else None
 
     def _frames(self, rows: Sequence[sqlite3.Row]) -> list[FrameRecord]:
@@ -56,9 +64,21 @@ class Reading(Connection):
             planes[row["frame_id"]].append(read_plane(row))
         return [read_frame(row, tuple(planes[row["frame_id"]])) for row in rows]
 
-    def _masters(self, rows: Iterable[sqlite3.Row]) -> list[Master]:
-        """Return the masters in rows that carry their members and parents."""
-        return [read_master(row) for row in rows]
+    def _masters(self, master_ids: Sequence[str]) -> list[Master]:
+        """Return masters by identity, in this order; unknown ones are left out.
+
+        A master never changes under its identity, so it is read once: planning compares hundreds of them for each
+        frame, with all their members. What a transaction may still undo is not kept.
+        """
+        known = {} if self._db.conn.in_transaction else self._masters_read
+        missing = [master_id for master_id in master_ids if master_id not in known]
+        if missing:
+            if len(known) + len(missing) > _MASTERS_KEPT:
+                known.clear()
+                missing = list(master_ids)
+            for row in self._rows(_MASTERS, {"ids": json.dumps(missing)}):
+                known[row["master_id"]] = read_master(row)
+        return [known[master_id] for master_id in master_ids if master_id in known]
 
 
 _FRAME = "SELECT * FROM frames WHERE frame_id = :frame_id"
@@ -68,10 +88,10 @@ _PLANES = (
 _PATH_OF = """SELECT path FROM sightings WHERE frame_id = :frame_id AND gone_at IS NULL
     ORDER BY first_seen DESC, sighting_id DESC LIMIT 1"""
 
-MASTER_COLUMNS = """SELECT m.*,
+_MASTERS_KEPT = 10_000
+_MASTERS = """SELECT m.*,
     (SELECT group_concat(frame_id, ' ') FROM
         (SELECT frame_id FROM members WHERE master_id = m.master_id ORDER BY position)) AS members,
     (SELECT group_concat(parent_id, ' ') FROM
         (SELECT parent_id FROM parents WHERE master_id = m.master_id ORDER BY position)) AS parents
-    FROM masters m """
-_MASTER = MASTER_COLUMNS + "WHERE m.master_id = :master_id"
+    FROM masters m WHERE m.master_id IN (SELECT value FROM json_each(:ids))"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
@@ -22,6 +23,10 @@ class Retention(Reading):
     def current_products(self) -> list[tuple[str, str, str | None]]:
         """Return (frame_id, path, night) of every current product: what the stable links point to."""
         return [(row["frame_id"], decode_path(row["path"]), row["night"]) for row in self._rows(_CURRENT_PRODUCTS)]
+
+    def withdrawn_products(self, frame_ids: Iterable[str]) -> list[str]:
+        """Return the products of those of the frames that are superseded, and of frames that one of them supersedes."""
+        return [decode_path(row["path"]) for row in self._rows(_WITHDRAWN, {"ids": json.dumps(list(frame_ids))})]
 
     def superseded_products(self, keep: int) -> list[tuple[str, str]]:
         """Return (reduction_id, path) of products that are not current, beyond the newest ``keep`` of each frame."""
@@ -54,6 +59,10 @@ class Retention(Reading):
 _PRODUCT_PATHS = """SELECT path, sha256 FROM reductions WHERE pruned_at IS NULL
     UNION ALL SELECT path, sha256 FROM masters WHERE pruned_at IS NULL"""
 _CURRENT_PRODUCTS = "SELECT frame_id, path, night FROM reductions WHERE current = 1 AND pruned_at IS NULL"
+_WITHDRAWN = """SELECT path FROM reductions WHERE pruned_at IS NULL AND frame_id IN (
+        SELECT frame_id FROM frames WHERE superseded_by IN (SELECT value FROM json_each(:ids))
+        UNION SELECT frame_id FROM frames
+        WHERE frame_id IN (SELECT value FROM json_each(:ids)) AND superseded_by IS NOT NULL)"""
 _SUPERSEDED_PRODUCTS = """SELECT reduction_id, path FROM (
         SELECT reduction_id, path,
             row_number() OVER (PARTITION BY frame_id ORDER BY created_at DESC, reduction_id) AS age

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -55,7 +56,7 @@ def encode_path(path: str) -> str:
 
 def decode_path(text: str) -> str:
     """Return the path that ``encode_path`` was given, as ``os.fsdecode`` gives it."""
-    return _ESCAPED.sub(_unescape, text)
+    return _ESCAPED.sub(_unescape, text) if "\\" in text else text
 
 
 def _unescape(found: re.Match[str]) -> str:
@@ -274,12 +275,17 @@ def read_master(row: sqlite3.Row) -> Master:
         night=row["night"],
         first_obs=read_time(row["first_obs"]),
         last_obs=read_time(row["last_obs"]),
-        members=tuple((row["members"] or "").split()),
-        parents=tuple((row["parents"] or "").split()),
+        members=_identities(row["members"]),
+        parents=_identities(row["parents"]),
         path=decode_path(row["path"]),
         sha256=row["sha256"],
         grade=row["grade"],
     )
+
+
+def _identities(text: str | None) -> tuple[str, ...]:
+    """Return the hashes in a text, each once in memory: rolling masters share most of their members."""
+    return tuple(map(sys.intern, (text or "").split()))
 
 
 def read_failure(row: sqlite3.Row) -> Failure:

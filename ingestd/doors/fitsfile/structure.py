@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MAX_AXES = 99
 _BITPIX = frozenset({8, 16, 32, 64, -32, -64})
+_RICE = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4, 8)}
+_MAX_PARAMETERS = 99
 
 
 def measure_data(cards: Mapping[str, CardValue], index: int) -> tuple[int, int]:
@@ -47,8 +49,18 @@ def _tile_pixels(cards: Mapping[str, CardValue], index: int) -> int:
     if bitpix not in _BITPIX:
         raise FrameRejected("bad_structure", f"HDU {index}: ZBITPIX = {bitpix}")
     axes = _axes(cards, "ZNAXIS", index)
+    if str(cards.get("ZCMPTYPE")).startswith("RICE"):
+        _check_rice(cards, index)
     tile = [_integer(cards, f"ZTILE{n}", index, 1, 1 << 40, default=1) for n in range(1, len(axes) + 1)]
     return max(prod(axes), prod(tile)) if axes else 0
+
+
+def _check_rice(cards: Mapping[str, CardValue], index: int) -> None:
+    """Check the parameters of RICE_1, whose decoder believes them: a wrong one makes it read outside its memory."""
+    for n in range(1, _MAX_PARAMETERS + 1):
+        name, value = str(cards.get(f"ZNAME{n}", "")).upper(), cards.get(f"ZVAL{n}")
+        if name in _RICE and (type(value) is not int or value not in _RICE[name]):
+            raise FrameRejected("bad_structure", f"HDU {index}: {name} = {value!r}")
 
 
 def _axes(cards: Mapping[str, CardValue], keyword: str, index: int) -> list[int]:

@@ -242,7 +242,7 @@ INDEXES = (
     """CREATE INDEX frames_unmeasured ON frames (camera, configuration)
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     "CREATE INDEX nights_stale ON nights (stale, touched_at) WHERE stale = 1",
-    "CREATE INDEX masters_stale ON masters (stale, last_obs) WHERE stale = 1",
+    "CREATE INDEX masters_stale ON masters (stale, last_obs, master_id) WHERE stale = 1",
     # frames
     "CREATE INDEX frames_usable ON frames (camera, kind, configuration, group_filter, night) WHERE measured = 1",
     "CREATE INDEX frames_reducible ON frames (camera, configuration, night) WHERE kind = 'light' AND takes_part = 1",
@@ -257,7 +257,7 @@ INDEXES = (
     "CREATE INDEX sightings_file_name ON sightings (file_name)",
     "CREATE INDEX sightings_frame ON sightings (frame_id)",
     # masters
-    """CREATE INDEX masters_current ON masters (camera, configuration, kind, last_obs)
+    """CREATE INDEX masters_current ON masters (camera, configuration, kind, last_obs, master_id)
         WHERE current = 1 AND pruned_at IS NULL""",
     "CREATE INDEX masters_night ON masters (camera, kind, configuration, filter_name, night)",
     "CREATE INDEX masters_superseded ON masters (current) WHERE current = 0 AND pruned_at IS NULL",
