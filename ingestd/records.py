@@ -454,6 +454,7 @@ class Step:
 class Outcome:
     """What became of a job.
 
+    ``doubts`` are sentences about the raw file that do not stop the job (a DATASUM that does not agree).
     ``status``: ``done``; ``changed`` (the file is no longer the job's frame); ``rejected`` (``frame_id`` names the
     frame whose content is at fault); ``disk_full``; ``failed`` (our side, retried); ``crashed`` (the worker died).
     """
@@ -466,6 +467,7 @@ class Outcome:
     size_bytes: int = 0
     steps: tuple[Step, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    doubts: tuple[str, ...] = ()
     seconds: float = 0.0
 
 

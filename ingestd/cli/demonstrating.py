@@ -188,7 +188,8 @@ def _summary(result: _Result, camera: Camera, plan: Plan) -> bool:
         "off": "off by",
     }
     click.echo(table(rows, shown))
-    click.echo(f"\n{len(reduced)} of {len(lights)} science frames reduced.")
+    click.echo("\nThe errors are those of the noise alone; temperature and bias level wobble besides, as real ones do.")
+    click.echo(f"{len(reduced)} of {len(lights)} science frames reduced.")
     return len(reduced) == len(lights) > 0 and bool(rows) and all(row["agrees"] for row in rows)
 
 

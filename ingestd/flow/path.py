@@ -84,6 +84,7 @@ class Flow:
         self._desk = ArrivalDesk(settings, threaded=threaded)
         self._recorder = Recorder(settings, catalogue, telemetry)
         self._drain = drain
+        self._polls: deque[Poll] = deque()
         self._arrived: deque[Arrived] = deque()
         self._outcomes: deque[Outcome] = deque()
         self._look_is_due = True
@@ -149,14 +150,17 @@ class Flow:
     def _arrive(self, now: datetime, monotonic: float) -> bool:
         """Hand settled files to the desk, and write down what the desk has finished."""
         moved = False
-        if self._desk.busy < _DESK_BACKLOG:
+        if self._desk.busy + len(self._arrived) < _DESK_BACKLOG:
             poll = self._arrivals.poll(monotonic)
             self._next_due = poll.next_due
-            self._note(poll, now, monotonic)
+            self._polls.append(poll)
             for settled in poll.settled:
                 self._desk.hand_in(settled, now)
             moved = bool(poll.settled)
             self._is_begun |= self._arrivals.is_caught_up and not (poll.settled or poll.backlog or self._desk.busy)
+        while self._polls:
+            self._note(self._polls[0], now, monotonic)
+            self._polls.popleft()
         self._arrived.extend(self._desk.collect(_BATCH_FILES))
         moved |= bool(self._arrived)
         if self._arrived:

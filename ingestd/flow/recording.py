@@ -69,13 +69,18 @@ class Recorder:
             explanation = explanation_of(held.calibration)
             self._catalogue.record_wait(held.frame.frame_id, "needs_master", held.detail, explanation, now)
             _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
-        return bool(plan.settled_nights or plan.settled_darks or plan.kept or plan.held)
+        for frame_id in plan.given_up:
+            self._catalogue.leave_failed(frame_id)
+        return bool(plan.settled_nights or plan.settled_darks or plan.kept or plan.held or plan.given_up)
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
     def record(self, outcome: Outcome, now: datetime) -> None:
         """Record what became of one job."""
         job, calibration = self._out[outcome.job_id]
+        for doubt in outcome.doubts:
+            _log.warning("Doubtful: %s: %s", _job_words(job), doubt)
+            self._catalogue.add_event("warning", "doubtful", _job_words(job), doubt, now)
         if outcome.status == "done":
             self._record_done(job, calibration, outcome, now)
         elif outcome.status == "rejected" and outcome.frame_id is not None:

@@ -38,7 +38,7 @@ def measure_frame(job: MeasureFrame, limits: Limits) -> Outcome:
         for plane, reader in zip(frame.planes, source.planes, strict=True):
             metrics += _plane_metrics(frame, plane, reader)
         source.check_unchanged()
-    return Outcome(job.job_id, "done", metrics=tuple(metrics))
+    return Outcome(job.job_id, "done", metrics=tuple(metrics), doubts=tuple(source.doubts))
 
 
 def _plane_metrics(frame: FrameRecord, plane: Plane, reader: RowReader) -> list[Metric]:

@@ -39,7 +39,15 @@ def reduce_frame(job: ReduceFrame, limits: Limits) -> Outcome:
                 metrics += _reduce_plane(job, plane, reader, calibration, writer, place)
             source.check_unchanged()
             sha256, size = writer.commit()
-    return Outcome(job.job_id, "done", sha256=sha256, size_bytes=size, steps=tuple(steps), metrics=tuple(metrics))
+    return Outcome(
+        job.job_id,
+        "done",
+        sha256=sha256,
+        size_bytes=size,
+        steps=tuple(steps),
+        metrics=tuple(metrics),
+        doubts=tuple(source.doubts),
+    )
 
 
 def _images(

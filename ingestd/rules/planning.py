@@ -84,6 +84,9 @@ class View(Protocol):
     def failure(self, job_id: str) -> Failure | None:
         """Return what is known of failed attempts at a job."""
 
+    def next_retry(self, now: datetime) -> datetime | None:
+        """Return when the first of the failed jobs that pause may be tried again."""
+
     def path_of(self, frame_id: str) -> str | None:
         """Return where the frame was last seen, if it is still there."""
 
@@ -128,6 +131,7 @@ class Plan:
     settled_darks: list[str] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
     next_look: datetime | None = None
 
     def look_again(self, when: datetime) -> None:
@@ -194,6 +198,9 @@ class Planner:
         for job in nights.jobs:
             self._submit(job)
         self._measure_darks(nights.pending)
+        retry = self._view.next_retry(self._now)
+        if retry is not None:
+            self._plan.look_again(retry)
         return self._plan
 
     # --- calibration frames -------------------------------------------------------------------------------------------
@@ -337,6 +344,9 @@ class Planner:
         job_id = addresses.of_reduction(job)
         if self._view.current_reduction(frame.frame_id) == job_id:
             self._plan.kept.append(Kept(frame, job_id, calibration))
+            return
+        if self._gave_up(job_id):
+            self._plan.given_up.append(frame.frame_id)
             return
         product = addresses.product_path(self._settings, frame, path, job_id)
         self._plan.calibrations[job_id] = calibration

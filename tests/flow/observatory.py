@@ -18,7 +18,7 @@ import numpy as np
 from astropy.io import fits
 
 from ingestd import simulator
-from ingestd.doors.catalogue import Catalogue
+from ingestd.doors.catalogue import Catalogue, CatalogueBusy
 from ingestd.doors.executors import Executor, InlineExecutor
 from ingestd.doors.exporter import Telemetry
 from ingestd.doors.watcher import Watcher
@@ -69,6 +69,7 @@ class Observatory:
             folder.mkdir(parents=True, exist_ok=True)
         self.now = AFTERWARDS
         self.monotonic = 1000.0
+        self.refusals: list[str] = []
         self.catalogue = Catalogue.open(settings.catalogue_path, rules=settings.masters)
         recover(self.catalogue, settings, self.now)
         self.watcher = Watcher(
@@ -89,10 +90,14 @@ class Observatory:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def tick(self, seconds: float = STEP_S) -> bool:
-        """Let time pass, then tick; return whether anything moved."""
+        """Let time pass, then tick; return whether anything moved. A database that refuses is tried again later."""
         self.now += timedelta(seconds=seconds)
         self.monotonic += seconds
-        moved = self.flow.tick(self.now, self.monotonic)
+        try:
+            moved = self.flow.tick(self.now, self.monotonic)
+        except CatalogueBusy as error:
+            self.refusals.append(str(error))
+            return True
         if self.executor.in_flight:
             self.executor.wait(5.0)
         return moved

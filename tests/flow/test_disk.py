@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from ingestd import simulator
 from ingestd.records import Kind
 from tests.flow.observatory import Observatory, settings_for, sha256, tree, write_night, write_shot
 
@@ -51,12 +52,14 @@ def write_light(place, index=1, name=LIGHT):
     return write_shot(place.incoming, Kind.LIGHT, index, exposure_s=60.0, hours=20.5, name=name)
 
 
-def test_a_full_disk_pauses_work_and_work_goes_on_when_there_is_room(place):
-    ballast = fill(place.data, 40_000)  # a product of 96 x 128 pixels takes 70 kB
-    before = tree(write_light(place).parent)
+def test_a_product_that_finds_no_room_pauses_work_until_there_is_room(place):
+    ballast = fill(place.data, MIB)
+    large = simulator.Camera(simulator.Sensor(shape=(600, 800), dust_grains=0))  # a product of it takes 2.4 MB
+    write_shot(place.incoming, Kind.LIGHT, 1, exposure_s=60.0, hours=20.5, name=LIGHT, camera=large)
+    before = tree(place.incoming)
     place.run(30.0)
     assert place.flow.disk_is_full
-    assert place.state(LIGHT)[0] == "waiting"
+    assert place.state(LIGHT) == ("waiting", "disk_full")
     assert place.frame(LIGHT)["product"] is None
     assert list(place.data.glob("**/*.tmp")) == []
     ballast.unlink()
@@ -67,6 +70,18 @@ def test_a_full_disk_pauses_work_and_work_goes_on_when_there_is_room(place):
     assert place.product(LIGHT).exists()
     assert tree(place.incoming) == before
     assert place.events()[:2] == ["disk_full", "resumed"]
+
+
+def test_a_database_that_finds_no_room_loses_no_file(place):
+    ballast = fill(place.data, 0)
+    write_light(place)
+    write_night(place.incoming, lights=0)
+    place.run(20.0)
+    assert place.refusals
+    assert place.frames() == []
+    ballast.unlink()
+    place.settle()
+    assert place.state(LIGHT) == ("done", "reduced")
 
 
 def test_a_disk_that_fills_in_the_middle_of_a_night_loses_nothing(place, tmp_path):

@@ -85,6 +85,11 @@ class Decisions(Staleness):
                 self._write(_FAILED, parameters)
             return read_failure(self._rows(_FAILURE, parameters)[0])
 
+    def leave_failed(self, frame_id: str) -> None:
+        """Record that a look at a frame whose job was given up found the same job: it is not due any more."""
+        with self.transaction():
+            self._write("UPDATE frames SET stale = 0 WHERE frame_id = :frame_id", {"frame_id": frame_id})
+
     def clear_failure(self, job_id: str) -> None:
         """Forget the failures of a job."""
         with self.transaction():

@@ -12,6 +12,7 @@ from ingestd.doors.catalogue.rows import (
     optional_time_text,
     read_failure,
     read_time,
+    time_text,
 )
 from ingestd.records import Group, Kind, StaleNight
 
@@ -158,6 +159,11 @@ class Planning(Reading):
         row = self._row(_FAILURE, {"job_id": job_id})
         return None if row is None else read_failure(row)
 
+    def next_retry(self, now: datetime) -> datetime | None:
+        """Return when the first of the failed jobs that pause may be tried again, or None if none does."""
+        found = self._value(_NEXT_RETRY, {"now": time_text(now)})
+        return None if found is None else read_time(found)
+
 
 _UNMEASURED = """SELECT * FROM frames INDEXED BY frames_to_measure
     WHERE stale = 1 AND live = 1 AND kind <> 'light' AND (retry_at IS NULL OR retry_at <= :now)
@@ -196,3 +202,4 @@ _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
     AND configuration = :configuration AND night < :night AND master_id IS NOT NULL ORDER BY night, metric_id"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
+_NEXT_RETRY = "SELECT min(next_try) FROM failures WHERE final = 0 AND next_try > :now"

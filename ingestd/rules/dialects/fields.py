@@ -211,7 +211,8 @@ def moment(date: CardValue, time_of_day: CardValue = None) -> datetime | None:
     try:
         midnight = datetime(year, month, day, tzinfo=UTC)
         hour, minute, second, zone = clock
-        return midnight + timedelta(hours=hour, minutes=minute, seconds=second) - zone
+        milliseconds = int(second * 1000.0 + 1e-6)  # the catalogue keeps no finer time
+        return midnight + timedelta(hours=hour, minutes=minute, milliseconds=milliseconds) - zone
     except (ValueError, OverflowError):
         return None
 
