@@ -310,11 +310,16 @@ Choice = Match | Wait | NotNeeded
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The choice of masters for one frame."""
+    """The choice of masters for one frame.
+
+    ``noise`` is the bias beside an exact dark, which carries the bias itself: it is not subtracted, but tells the read
+    noise, and collected charge from pedestal, for the uncertainty.
+    """
 
     bias: Choice
     dark: Choice
     flat: Choice
+    noise: Match | None = None
 
     @property
     def matches(self) -> tuple[Match, ...]:

@@ -277,7 +277,8 @@ def load_settings(path: Path) -> Settings:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsInvalid(f"{path}: cannot be read: {why}. Name another file with --config") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"{path}: not valid TOML: {error}") from error
     return parse_settings(table, str(path))

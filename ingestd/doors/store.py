@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from ingestd.errors import ProductNotWritten
@@ -63,14 +64,16 @@ def remove_link(link: Path, target: Path) -> None:
         link.unlink(missing_ok=True)
 
 
-def repair_links(data_dir: Path, links: Mapping[str, str]) -> int:
-    """Point every stable link at its product and remove dangling ones; return how many were wrong.
+def repair_links(data_dir: Path, links: Mapping[str, str], recorded: Collection[str]) -> int:
+    """Point every stable link at its product, remove dangling and superseded ones; return how many were wrong.
 
     Parameters
     ----------
     data_dir : Path
     links : mapping of str to str
         Absolute link path to absolute product path, of every current product.
+    recorded : collection of str
+        Paths, relative to the data directory, of all products in the database: a link to any other is left alone.
     """
     repaired = 0
     for link, target in links.items():
@@ -79,30 +82,42 @@ def repair_links(data_dir: Path, links: Mapping[str, str]) -> int:
             point_link(path, Path(target))
             repaired += 1
     for path in _files_below(data_dir / "current"):
-        if path.is_symlink() and str(path) not in links:
+        if not path.is_symlink() or str(path) in links:
+            continue
+        target = os.path.relpath(os.path.normpath(path.parent / path.readlink()), data_dir)
+        if not path.exists() or target in recorded:
             path.unlink(missing_ok=True)
             repaired += 1
     return repaired
 
 
-def remove_leftovers(data_dir: Path, recorded: Collection[str]) -> list[Path]:
-    """Remove our temporary files and products that were never recorded; return what was removed.
+def remove_leftovers(data_dir: Path, recorded: Collection[str], born: datetime) -> tuple[list[Path], list[Path]]:
+    """Remove our temporary files, and products that were written under this catalogue but never recorded.
 
     Parameters
     ----------
     data_dir : Path
     recorded : collection of str
         Paths, relative to the data directory, of all masters and products in the database.
+    born : datetime
+        When the catalogue was made: an older product belongs to a catalogue that was lost, and is kept.
+
+    Returns
+    -------
+    removed, kept : list of Path
+        What was removed, and the products of a former catalogue.
     """
-    removed = []
+    removed, kept = [], []
     for folder in ("masters", "reduced", "current"):
         for path in _files_below(data_dir / folder):
-            ours = folder != "current" and _OURS.match(path.name) and not path.is_symlink()
-            unrecorded = ours and str(path.relative_to(data_dir)) not in recorded
-            if _TEMPORARY.match(path.name) or unrecorded:
+            is_product = folder != "current" and bool(_OURS.match(path.name)) and not path.is_symlink()
+            is_unrecorded = is_product and str(path.relative_to(data_dir)) not in recorded
+            if is_unrecorded and path.stat().st_mtime < born.timestamp():
+                kept.append(path)
+            elif is_unrecorded or _TEMPORARY.match(path.name):
                 path.unlink(missing_ok=True)
                 removed.append(path)
-    return removed
+    return removed, kept
 
 
 def remove_product(data_dir: Path, relative: str) -> None:

@@ -101,12 +101,17 @@ def _examine(fd: int, settled: Settled, settings: Settings, now: datetime) -> Ar
         return _rejected(fd, settled, stamp, error, settings)
     if fitsfile.stamp(fd) != stamp:
         return NotReady(settled.path, stamp, "growing", "changed while it was read")
-    record = classify(header, settled.path, settings, frame_id, data_sha256, now)
+    return _judge(classify(header, settled.path, settings, frame_id, data_sha256, now), settled)
+
+
+def _judge(record: FrameRecord, settled: Settled) -> Arrived:
+    """Return the frame with its state, or that more patience is needed because its kind may still be written."""
     missing_s = 0.0 if _has_kind_card(record) else _PATIENCE * settled.settle_s - settled.quiet_s
     if missing_s > 0 and not settled.gave_up:
-        return NotReady(settled.path, stamp, "incomplete", "no card says what kind of frame this is, yet", missing_s)
+        detail = "no card says what kind of frame this is, yet"
+        return NotReady(settled.path, settled.stamp, "incomplete", detail, missing_s)
     state, reason, detail = initial_state(record)
-    return TakenFrame(record, settled.path, stamp, state, reason, detail)
+    return TakenFrame(record, settled.path, settled.stamp, state, reason, detail)
 
 
 def _has_kind_card(record: FrameRecord) -> bool:

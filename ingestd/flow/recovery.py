@@ -18,13 +18,20 @@ _log = logging.getLogger(__name__)
 def recover(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
     """Remove our temporary files and unrecorded products, and point every stable link at its product."""
     recorded = catalogue.product_paths()
-    removed = store.remove_leftovers(settings.data_dir, recorded)
+    removed, kept = store.remove_leftovers(settings.data_dir, recorded, catalogue.born(now))
+    if kept:
+        _log.warning(
+            "Kept: %d products older than the catalogue, for example %s. They are of a former catalogue: what is found "
+            "again among the raw frames is written under the same names",
+            len(kept),
+            kept[0].name,
+        )
     if removed:
         catalogue.add_event("info", "recovered", "", f"removed {len(removed)} files that were never recorded", now)
         _log.info("Recovered: removed %d temporary or unrecorded files, for example %s", len(removed), removed[0].name)
     products = [str(settings.data_dir / path) for _, path, _ in catalogue.current_products()]
     links = {addresses.current_link(product): product for product in products}
-    repaired = store.repair_links(settings.data_dir, links)
+    repaired = store.repair_links(settings.data_dir, links, recorded)
     if repaired:
         _log.info("Recovered: repaired %d links below %s", repaired, settings.data_dir / "current")
 

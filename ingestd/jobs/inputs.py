@@ -57,6 +57,8 @@ def calibration_of(
         part = master_planes(master.path, master.sha256).planes[index]
         name = master.kind.value
         arrays[name] = part.signal
+        if master.how == "noise_only":
+            continue
         if part.uncertainty is not None:
             arrays[f"{name}_error"] = np.nan_to_num(part.uncertainty, copy=True, nan=0.0)
         if part.mask is not None:

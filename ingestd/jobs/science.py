@@ -123,7 +123,7 @@ def _reduce_plane(
 def _steps(job: ReduceFrame, calibrations: list[PlaneCalibration]) -> list[Step]:
     """Return every step of the calibration as it will be carried out, with the reason for what is skipped."""
     first = calibrations[0]
-    masters = {master.kind.value: master for master in job.member.masters}
+    masters = {master.kind.value: master for master in job.member.masters if master.how != "noise_only"}
     skipped = dict(job.skipped)
     steps = [
         Step("overscan", "applied", "median of the overscan of each row")

@@ -325,6 +325,8 @@ class Planner:
             return
         gain, gain_source = self._gain(frame, camera)
         inputs = addresses.inputs_of(calibration, self._settings)
+        if gain is not None and calibration.noise is not None:
+            inputs += (addresses.match_input(calibration.noise, self._settings),)
         skipped = _skipped(calibration)
         if not _loses_its_pedestal(frame, inputs, self._settings):
             skipped += tuple((master.kind.value, _PEDESTAL) for master in inputs)

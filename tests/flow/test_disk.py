@@ -74,6 +74,7 @@ def test_a_product_that_finds_no_room_pauses_work_until_there_is_room(place):
 
 def test_a_database_that_finds_no_room_loses_no_file(place):
     ballast = fill(place.data, 0)
+    (place.incoming / "empty.fits").touch()  # whose wait cannot be written down either
     write_light(place)
     write_night(place.incoming, lights=0)
     place.run(20.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.rows import clean_text, optional_time_text, read_failure, time_text
+from ingestd.doors.catalogue.rows import clean_text, optional_time_text, read_failure, read_time, time_text
 from ingestd.doors.catalogue.staleness import Staleness
 
 if TYPE_CHECKING:
@@ -128,6 +128,12 @@ class Decisions(Staleness):
             self._write(_REMEMBER, parameters)
         return is_new
 
+    def born(self, now: datetime) -> datetime:
+        """Return when this catalogue was made; the first call decides it."""
+        with self.transaction():
+            self._write(_REMEMBER_FIRST, {"name": "born", "value": time_text(now)})
+            return read_time(str(self._value(_REMEMBERED, {"name": "born"})))
+
     def touch_nights(self, now: datetime) -> int:
         """Let the masters of every night be settled again, because a setting changed; return the number of nights."""
         with self.transaction():
@@ -177,6 +183,7 @@ _READ_AGAIN = """UPDATE sightings SET ctime_ns = 0 WHERE gone_at IS NULL AND fra
     SELECT frame_id FROM frames WHERE takes_part = 0 AND superseded_by IS NULL
     AND frame_id IN (SELECT value FROM json_each(:ids)))"""
 _REMEMBERED = "SELECT value FROM remembered WHERE name = :name"
+_REMEMBER_FIRST = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 _REMEMBER = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _TOUCH_ALL_NIGHTS = "UPDATE nights SET stale = 1, touched_at = :now"
 _ADD_EVENT = """INSERT INTO events (time, level, event, subject, detail)

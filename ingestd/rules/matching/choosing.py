@@ -60,7 +60,9 @@ def calibration_for(
     limits = dark_limits(settings, dark_policy(frame, camera), has_bias=isinstance(bias, Match))
     dark = _choose_dark(subject, masters.get(Kind.DARK, ()), limits)
     flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings)
-    return Calibration(_bias_beside(dark, bias), dark, flat)
+    is_carried = isinstance(dark, Match) and dark.how == "exact" and frame.kind is Kind.LIGHT
+    noise = replace(bias, how="noise_only") if is_carried and isinstance(bias, Match) else None
+    return Calibration(_bias_beside(dark, bias), dark, flat, noise)
 
 
 def bias_for(master_dark: Master, biases: Sequence[Master], settings: Settings) -> Match | Wait:
