@@ -113,7 +113,7 @@ def _executor(settings: Settings) -> ProcessExecutor:
 
 def _note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
     """Look at everything again if the settings that decide about masters and products are not those of the last run."""
-    parts = (settings.masters, settings.matching, settings.reduction, settings.camera)
+    parts = (settings.masters, settings.matching, settings.screening, settings.reduction, settings.camera)
     if catalogue.remember("settings", repr(parts)):
         nights, lights = catalogue.touch_nights(now), catalogue.requeue(None, now)
         if nights or lights:
@@ -204,6 +204,7 @@ def run_scan(settings: Settings, progress: Callable[[int, int], None], scanned: 
         finally:
             flow.stop()
             executor.stop(0.0)
+            catalogue.ground()
 
 
 # --- an operator's commands -------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ def command(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
         except ConnectionError as error:
             return {"ok": False, "error": str(error)}
     with writing(settings) as catalogue:
-        return carry_out(catalogue, request, utc_now())
+        return carry_out(catalogue, settings, request, utc_now())
 
 
 # --- ingestd run ------------------------------------------------------------------------------------------------------
@@ -282,14 +283,15 @@ class Daemon:
                     watcher = self._reload(catalogue, flow, telemetry, watcher)
                 self._round(catalogue, flow, telemetry, control, watcher, executor)
                 web.start()
-                executor.wait(self._sleep_s(flow), (watcher.fileno(), control.fileno(), self._wake.fileno()))
+                wake_fds = (watcher.fileno(), control.fileno(), self._wake.fileno(), *flow.wake_fds)
+                executor.wait(self._sleep_s(flow), wake_fds)
         finally:
             self._manager.notify("STOPPING=1")
             flow.stop()
             watcher.stop()
             executor.stop(_STOP_GRACE_S)
             remove_temporaries(self._settings.data_dir)
-            self._last_words(flow)
+            self._last_words(catalogue, flow)
 
     def _watcher(self, catalogue: Catalogue) -> Watcher:
         """Return a watcher of the settings' directories that knows what the catalogue knows."""
@@ -309,7 +311,7 @@ class Daemon:
         now, monotonic = utc_now(), time.monotonic()
         try:
             for request, reply in control.requests():
-                reply(carry_out(catalogue, request, now))
+                reply(carry_out(catalogue, self._settings, request, now))
                 flow.look_soon()
             flow.tick(now, monotonic)
             if monotonic - self._tidied_at > _TIDY_INTERVAL_S:
@@ -400,10 +402,11 @@ class Daemon:
         _log.info("Reloaded: %s", self._config)
         return watcher
 
-    def _last_words(self, flow: Flow) -> None:
-        """Record what workers finished within the grace of the stop."""
+    def _last_words(self, catalogue: Catalogue, flow: Flow) -> None:
+        """Record what workers finished within the grace of the stop, and that the rest was abandoned on purpose."""
         try:
             flow.record_finished(utc_now())
+            catalogue.ground()
         except CatalogueBusy as error:
             _log.warning("Not recorded, done again at the next start: %s", error)
         _log.info("Stopped")

@@ -28,6 +28,7 @@ class MetricDeclaration:
 
 
 _CALIBRATIONS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+_PEDESTALS = (Kind.BIAS, Kind.DARK)
 _ALL = (*_CALIBRATIONS, Kind.LIGHT)
 _HOWELL = "Howell, Handbook of CCD Astronomy"
 _JANESICK = "Janesick, Photon Transfer"
@@ -72,6 +73,72 @@ METRICS: tuple[MetricDeclaration, ...] = (
         _ALL,
         "Pixels at or above the saturation level",
         "Count",
+    ),
+    MetricDeclaration(
+        "floor_pixels",
+        "pixels",
+        "frame",
+        _CALIBRATIONS,
+        "Pixels that share the smallest value, if noise does not explain it: not read out",
+        "Count",
+    ),
+    MetricDeclaration(
+        "ceiling_pixels",
+        "pixels",
+        "frame",
+        _CALIBRATIONS,
+        "Pixels that share the largest value: all of a constant image, many of a saturated one",
+        "Count",
+    ),
+    MetricDeclaration(
+        "overscan_level_adu",
+        "ADU",
+        "frame",
+        _CALIBRATIONS,
+        "Median of the overscan, resolved below the step of the converter",
+        "Ma, Genton & Parzen 2011, mid-distribution median",
+    ),
+    MetricDeclaration(
+        "offset_from_master_adu",
+        "ADU",
+        "frame",
+        _PEDESTALS,
+        "Median over pixels of the frame minus the master of an earlier night",
+        "BANZAI",
+    ),
+    MetricDeclaration(
+        "structure_from_master_adu",
+        "ADU",
+        "frame",
+        _PEDESTALS,
+        "Unevenness of the frame minus the master of an earlier night: range of the medians of 8 x 8 boxes, less a fifth "
+        "of that of the master",
+        "DESI (patches)",
+    ),
+    MetricDeclaration(
+        "noise_from_master_adu",
+        "ADU",
+        "frame",
+        _PEDESTALS,
+        "Noise of one pixel: clipped standard deviation of the frame minus the master of an earlier night, without the "
+        "master's part",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "expected_noise_adu",
+        "ADU",
+        "frame",
+        _PEDESTALS,
+        "Noise of one pixel of a member of the master of an earlier night",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "outlier_pixels",
+        "pixels",
+        "frame",
+        _CALIBRATIONS,
+        "Pixels further from the master of an earlier night than screening.outlier_sigma",
+        "BANZAI",
     ),
     MetricDeclaration(
         "sensor_temp_offset_celsius",

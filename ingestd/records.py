@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag, StrEnum
+from itertools import pairwise
 from typing import Literal
 
 VERSION = "0.1.0"
@@ -114,11 +115,30 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """One amplifier of a plane that several read.
+
+    ``section`` is the part of the image that it read, in raw coordinates and without overscan; ``overscan`` its own
+    columns or rows without light. What is None is unknown or not there.
+    """
+
+    name: str
+    section: Section
+    overscan: Section | None
+    gain_e_per_adu: float | None
+    read_noise_e: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plane:
-    """One image HDU of a file: where its pixels lie and what is known of its amplifier.
+    """One image HDU of a file: where its pixels lie and what is known of its amplifiers.
 
     ``encoding`` is ``raw`` (big-endian samples at ``offset``) or ``tile`` (tile-compressed, ``shape`` is that of the
     image, ``bitpix`` its ZBITPIX). ``shape`` is (ny, nx); leading axes of length 1 are dropped.
+
+    ``channels`` is empty where one amplifier reads the plane. Where there are several, each has its own overscan and
+    their sections, in the order in which they lie and without what lies between them, are the image: ``trim`` is the
+    rectangle around them (None if that is the whole plane), ``overscan`` None, gain and read noise are means.
     """
 
     index: int
@@ -134,6 +154,45 @@ class Plane:
     trim: Section | None
     gain_e_per_adu: float | None
     read_noise_e: float | None
+    channels: tuple[Channel, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Rows and columns of the image without overscan."""
+        if not self.channels:
+            return self.trim.shape if self.trim is not None else self.shape
+        rows, columns = self._spans()
+        return sum(end - start for start, end in rows), sum(end - start for start, end in columns)
+
+    @property
+    def has_overscan(self) -> bool:
+        """True if an overscan takes the bias level out of every part of the image."""
+        if not self.channels:
+            return self.overscan is not None
+        return all(channel.overscan is not None for channel in self.channels)
+
+    def place_of(self, channel: Channel) -> Section:
+        """Return where the section of a channel lies in the image without overscan."""
+        rows, columns = self._spans()
+        y0 = sum(end - start for start, end in rows if end <= channel.section.y0)
+        x0 = sum(end - start for start, end in columns if end <= channel.section.x0)
+        height, width = channel.section.shape
+        return Section(y0, y0 + height, x0, x0 + width)
+
+    @property
+    def gaps(self) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """Columns, and rows, inside ``trim`` that lie between channels and are left out, each as (start, end)."""
+        rows, columns = (sorted(spans) for spans in self._spans())
+        between = [
+            tuple((first[1], second[0]) for first, second in pairwise(spans) if first[1] < second[0])
+            for spans in (columns, rows)
+        ]
+        return between[0], between[1]
+
+    def _spans(self) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+        """Return the rows and the columns that channels cover, each as (start, end)."""
+        sections = [channel.section for channel in self.channels]
+        return {(it.y0, it.y1) for it in sections}, {(it.x0, it.x1) for it in sections}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +200,8 @@ class Configuration:
     """The instrument set-up: frames of unequal configuration never calibrate each other.
 
     ``window`` is the origin of the read-out window in binned pixels; an unknown number is None, an unknown text "".
-    ``extra`` holds the keywords that the camera's settings add, with their values.
+    ``extra`` holds the keywords that the camera's settings add, with their values; ``amplifiers`` is how many read the
+    first plane.
     """
 
     instrument: str
@@ -156,6 +216,7 @@ class Configuration:
     bayer: str
     planes: int
     extra: tuple[tuple[str, str], ...]
+    amplifiers: int = 1
 
     def key(self) -> str:
         """Return the configuration as one line of text, equal for equal configurations: the key in the database."""
@@ -172,6 +233,8 @@ class Configuration:
             words.append(f"bayer {_escape(self.bayer)}")
         if self.planes != 1:
             words.append(f"planes {self.planes}")
+        if self.amplifiers != 1:
+            words.append(f"amplifiers {self.amplifiers}")
         words += [f"{_escape(name)} = {_escape(value)}" for name, value in self.extra]
         return " | ".join([_escape(self.instrument) or "-", *words])
 
@@ -237,12 +300,29 @@ class Group:
     filter_name: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ScienceUse:
+    """Science frames of exactly equal conditions: how many, and the newest of them."""
+
+    camera: str
+    configuration: str
+    ccd_temp_c: float | None
+    exposure_s: float | None
+    filter_name: str | None
+    frames: int
+    newest: datetime
+    frame_id: str
+
+
 # --- masters and the choice among them --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """A combined calibration. ``master_id`` is its address: a SHA-256 of members, parents, arithmetic and versions."""
+    """A combined calibration. ``master_id`` is its address: a SHA-256 of members, parents, arithmetic and versions.
+
+    ``is_pinned``: an operator wants it chosen before all others that fit.
+    """
 
     master_id: str
     kind: Kind
@@ -259,6 +339,7 @@ class Master:
     path: str
     sha256: str
     grade: str
+    is_pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +425,8 @@ class Calibration:
 class Arithmetic:
     """The settings that enter the arithmetic; part of every job's address.
 
-    ``sigma`` and ``iterations`` govern clipping; ``overscan_skip_px`` columns next to the image are dropped; a flat
+    ``sigma`` and ``iterations`` govern clipping; ``overscan_skip_px`` columns next to the image are dropped, and a
+    polynomial of ``overscan_degree`` goes through the medians of the rows, None for the medians themselves; a flat
     pixel below ``flat_floor`` is set to 1 and masked; a pixel is hot above ``hot_sigma`` robust standard deviations.
     """
 
@@ -354,6 +436,7 @@ class Arithmetic:
     overscan_skip_px: int
     flat_floor: float
     hot_sigma: float
+    overscan_degree: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,11 +465,16 @@ class FrameInput:
 
 @dataclass(frozen=True, slots=True)
 class MeasureFrame:
-    """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all."""
+    """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all.
+
+    The masters of the member are those that it is compared with: the one of its own group (``how`` is ``reference``),
+    and for a flat the bias below it.
+    """
 
     job_id: str
     member: FrameInput
     arithmetic: Arithmetic
+    outlier_sigma: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,12 +526,16 @@ Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured quality figure; ``name`` is a row of ``metrics.METRICS``, ``plane`` an HDU number or None."""
+    """One measured quality figure; ``name`` is a row of ``metrics.METRICS``, ``plane`` an HDU number or None.
+
+    ``channel`` names an amplifier or a colour inside the plane; it is empty for the whole plane.
+    """
 
     name: str
     value: float
     error: float | None = None
     plane: int | None = None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +566,52 @@ class Outcome:
     metrics: tuple[Metric, ...] = ()
     doubts: tuple[str, ...] = ()
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the pixels of a frame say against its header: a reason code, and a sentence with the numbers and the limit.
+
+    One that does not keep the frame out of masters is a note for a person.
+    """
+
+    code: str
+    keeps_out: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The second look at a frame: every finding, and the masters that it was compared with, "" for none.
+
+    ``reference_id`` is the master of its own group, ``pedestal_id`` the bias that lies under a dark or a flat.
+    """
+
+    frame_id: str
+    findings: tuple[Finding, ...]
+    reference_id: str
+    pedestal_id: str
+
+    @property
+    def reason(self) -> str:
+        """The reason code that keeps the frame out of masters, or an empty text."""
+        return next((finding.code for finding in self.findings if finding.keeps_out), "")
+
+    @property
+    def detail(self) -> str:
+        """What keeps the frame out, in sentences, and what to do about it; else an empty text."""
+        texts = "; ".join(finding.text for finding in self.findings if finding.keeps_out)
+        return f"{texts}. If it is good all the same: ingestd accept {self.frame_id[:8]}" if texts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFrame:
+    """A calibration frame whose pixels were looked at: the job that did, its figures, the verdict in force, if any."""
+
+    frame: FrameRecord
+    job_id: str
+    figures: tuple[Metric, ...]
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True, slots=True)

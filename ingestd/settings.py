@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
@@ -136,15 +137,43 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
+class Screening:
+    """[screening]: when the pixels of a calibration frame contradict what its header says.
+
+    ``..._level`` is a fraction of saturation; ``..._sigma`` is in units of the noise of one frame of the master that a
+    frame is compared with, the one of the latest earlier night; ``..._ratio`` a share of the pixels, or a factor.
+    """
+
+    bias_max_exposure_s: float = _key(0.1, low=0, high=3600)
+    bias_max_level: float = _key(0.5, low=0, high=1)
+    dark_max_level: float = _key(0.5, low=0, high=1)
+    flat_min_level: float = _key(0.005, low=0, high=1)
+    flat_max_level: float = _key(0.9, low=0, high=1)
+    flat_min_signal_to_noise: float = _key(15.0, low=0, high=10000)
+    saturated_max_ratio: float = _key(0.05, low=0, high=1)
+    outlier_sigma: float = _key(6.0, low=3, high=100)
+    outlier_max_ratio: float = _key(0.05, low=0, high=1)
+    level_jump_sigma: float = _key(20.0, low=3, high=10000)
+    structure_jump_sigma: float = _key(3.0, low=0.1, high=10000)
+    noise_jump_ratio: float = _key(1.5, low=1.05, high=1000)
+    dark_jump_ratio: float = _key(1.5, low=1.05, high=1000)
+    overscan_jump_sigma: float = _key(1.0, low=0, high=10000)
+    light_max_level: float = _key(0.3, low=0, high=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Reduction:
     """[reduction]: science frames.
 
-    ``when_missing``: a frame without a valid master is reduced provisionally, or waits.
+    ``when_missing``: a frame without a valid master is reduced provisionally, or waits. ``overscan_fit``: the median of
+    the overscan of each row, or a polynomial of ``overscan_degree`` through these medians.
     """
 
     when_missing: str = _key("provisional", choices=("provisional", "wait"))
     overscan: bool = _key(True)
     overscan_skip_px: int = _key(5, low=0, high=1000)
+    overscan_fit: str = _key("median", choices=("median", "polynomial"))
+    overscan_degree: int = _key(3, low=0, high=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +237,21 @@ class Keywords:
 
 
 @dataclass(frozen=True, slots=True)
+class Amplifier:
+    """[[camera]] amplifiers: one of several that read one image.
+
+    ``section`` is the image that it read, ``overscan`` its own columns or rows without light, both as in FITS headers;
+    ``name`` stands in quality figures, by default its number in the list.
+    """
+
+    section: str = _key()
+    overscan: str | None = _key(None)
+    gain_e_per_adu: float | None = _key(None, low=1e-4, high=1e4)
+    read_noise_e: float | None = _key(None, low=0, high=1e5)
+    name: str = _key("")
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
     """[[camera]]: one camera; the first section whose directories hold the file and whose ``match`` cards agree wins.
 
@@ -226,6 +270,7 @@ class Camera:
     saturation_adu: float | None = _key(None, low=1, high=1e10)
     overscan_section: str | None = _key(None)
     trim_section: str | None = _key(None)
+    amplifiers: tuple[Amplifier, ...] = _key(())
     keywords: Keywords = _key(Keywords())
 
 
@@ -240,6 +285,7 @@ class Settings:
     limits: Limits = _key(Limits())
     masters: Masters = _key(Masters())
     matching: Matching = _key(Matching())
+    screening: Screening = _key(Screening())
     reduction: Reduction = _key(Reduction())
     retention: Retention = _key(Retention())
     workers: Workers = _key(Workers())
@@ -326,8 +372,29 @@ def _check_cameras(cameras: tuple[Camera, ...], origin: str) -> None:
             raise SettingsInvalid(f"{origin}: camera.requires = {unknown[0]!r}: allowed are bias, dark and flat")
         if not camera.directories:
             raise SettingsInvalid(f"{origin}: camera.directories: camera {camera.name!r} has none; name at least one")
+        _check_amplifiers(camera, origin)
 
 
+def _check_amplifiers(camera: Camera, origin: str) -> None:
+    """Check the sections and the names of the amplifiers of a camera."""
+    for amplifier in camera.amplifiers:
+        for name, section in (("section", amplifier.section), ("overscan", amplifier.overscan)):
+            if section is not None and not _SECTION.fullmatch(section):
+                raise SettingsInvalid(
+                    f"{origin}: camera.amplifiers.{name} = {section!r}: must be like '[1:1024,1:2048]', columns first, "
+                    "from 1, both ends included"
+                )
+        if not set(amplifier.name) <= _NAME_CHARACTERS:
+            raise SettingsInvalid(
+                f"{origin}: camera.amplifiers.name = {amplifier.name!r}: use letters, digits, '.', '_' and '-'"
+            )
+    names = [amplifier.name or str(position) for position, amplifier in enumerate(camera.amplifiers, 1)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsInvalid(f"{origin}: camera.amplifiers.name = {twice!r}: two amplifiers share this name")
+
+
+_SECTION = re.compile(r"\[\s*[1-9]\d{0,8}\s*:\s*[1-9]\d{0,8}\s*,\s*[1-9]\d{0,8}\s*:\s*[1-9]\d{0,8}\s*\]", re.ASCII)
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 

@@ -39,6 +39,7 @@ def test_commented_keys_are_valid_when_uncommented():
     settings = parse_settings(tomllib.loads(text))
     assert settings.site.longitude_deg == -105.82
     assert settings.camera[0].keywords.words == {"MYBIAS": "bias"}
+    assert settings.camera[0].amplifiers[0].read_noise_e == 7.6
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,23 @@ def test_commented_keys_are_valid_when_uncommented():
         ({"camera": [{"name": "a", "directories": "x"}]}, ["camera.directories = 'x'", "must be a list"]),
         ({"camera": [{"name": "a", "requires": ["drak"]}]}, ["camera.requires = 'drak'", "bias, dark and flat"]),
         ({"camera": [{"name": "a", "match": {"INSTRUME": []}}]}, ["camera.match", "table of single values"]),
+        ({"camera": [{"name": "a", "amplifiers": [{"overscan": "[1:5,1:9]"}]}]}, ["camera.amplifiers.section", "missing"]),
+        (
+            {"camera": [{"name": "a", "amplifiers": [{"section": "1:5"}]}]},
+            ["camera.amplifiers.section = '1:5'", "[1:1024,1:2048]"],
+        ),
+        (
+            {"camera": [{"name": "a", "amplifiers": [{"section": "[1:5,1:9]", "gain_e_per_ad": 2}]}]},
+            ["camera.amplifiers.gain_e_per_ad:", "unknown key", "did you mean 'gain_e_per_adu'"],
+        ),
+        (
+            {"camera": [{"name": "a", "amplifiers": [{"section": "[1:5,1:9]", "gain_e_per_adu": 0}]}]},
+            ["camera.amplifiers.gain_e_per_adu = 0.0", "between 0.0001 and 10000"],
+        ),
+        (
+            {"camera": [{"name": "a", "amplifiers": [{"section": "[1:5,1:9]", "name": "2"}, {"section": "[6:9,1:9]"}]}]},
+            ["camera.amplifiers.name = '2'", "two amplifiers"],
+        ),
         ({"paths": {"data": "incoming/data"}}, ["paths.data = 'incoming/data'", "inside the watched directory"]),
     ],
 )

@@ -1,8 +1,8 @@
 """The commands: parse, call, print, exit code.
 
-``main`` is the entry point; ``options`` what commands share, ``serving`` runs and scans, ``showing`` reads the
-database, ``explaining`` tells why, ``operating`` changes something, ``demonstrating`` is the demo, ``tables`` the
-looks.
+``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
+scans, ``showing`` reads the database, ``explaining`` tells why, ``operating`` changes something, ``deciding`` takes the
+operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """
@@ -14,8 +14,12 @@ from typing import NoReturn
 
 import click
 
+from ingestd.cli.covering import coverage
+from ingestd.cli.deciding import accept, decisions, pin, reject, restore
 from ingestd.cli.demonstrating import demo
 from ingestd.cli.explaining import explain
+from ingestd.cli.exporting import export, query
+from ingestd.cli.initialising import init
 from ingestd.cli.operating import requeue
 from ingestd.cli.options import DEFAULT_CONFIG, config_option
 from ingestd.cli.serving import run, scan
@@ -39,7 +43,27 @@ def program(context: click.Context, config: str | None) -> None:
     context.obj = config or DEFAULT_CONFIG
 
 
-for command in (run, scan, status, frames, masters, qa, explain, requeue, config_group, demo):
+for command in (
+    init,
+    run,
+    scan,
+    status,
+    frames,
+    masters,
+    qa,
+    explain,
+    coverage,
+    query,
+    export,
+    requeue,
+    accept,
+    reject,
+    restore,
+    pin,
+    decisions,
+    config_group,
+    demo,
+):
     program.add_command(command)
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ingestd.api import open_catalogue
 from ingestd.cli.options import config_option, json_option, printable, settings_of
+from ingestd.flow.surveying import read_sample
+from ingestd.records import FrameRecord
+from ingestd.rules.proposing import Sample, header_cards, missing_fields
+from ingestd.settings import Keywords, Settings
 
+_WIDTH = 100
 _FIELDS = (
     ("kind", "kind", ""),
     ("label", "label", ""),
@@ -35,12 +43,13 @@ _FIELDS = (
 def explain(context: click.Context, config: str | None, *, file: str, as_json: bool) -> None:
     """Say why: the kind of FILE, its masters, its steps.
 
-    Where each field comes from, and why each master was chosen or rejected.
+    Where each field comes from, what to write in config.toml for one that is missing, and why each master was chosen
+    or rejected.
     FILE is a path, a file name, or the first digits of a frame id.
     """
     settings = settings_of(context, config)
     with open_catalogue(settings.catalogue_path) as catalogue:
-        found = [_described(catalogue, row) for row in catalogue.find_frames(file)]
+        found = [_described(catalogue, row, settings) for row in catalogue.find_frames(file)]
     if not found:
         raise click.ClickException(
             f"{file}: not in the catalogue. Is it below a directory of a [[camera]], and named .fits, .fit or .fts?"
@@ -51,7 +60,7 @@ def explain(context: click.Context, config: str | None, *, file: str, as_json: b
     click.echo("\n\n".join(printable(_text(frame)) for frame in found))
 
 
-def _described(catalogue: Any, row: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a Catalogue
+def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[str, Any]:  # noqa: ANN401 - a Catalogue
     """Return everything that is known of one frame."""
     described = dict(row)
     frame = catalogue.frame(row["frame_id"]) if row["frame_id"] else None
@@ -67,10 +76,23 @@ def _described(catalogue: Any, row: dict[str, Any]) -> dict[str, Any]:  # noqa: 
         "sources": dict(frame.sources),
         "flags": list(frame.flags),
         "notes": list(frame.notes),
+        "missing": _missing(frame, str(row["path"]), settings),
+        "pixels": [asdict(finding) for finding in catalogue.findings(frame.frame_id)],
+        "decisions": catalogue.decisions(frame_id=frame.frame_id),
         "products": catalogue.product_rows(frame.frame_id),
         "masters": json.loads(explanation) if explanation else None,
     }
     return described
+
+
+def _missing(frame: FrameRecord, path: str, settings: Settings) -> list[dict[str, Any]]:
+    """Return the fields that the header does not say, with cards that may hold them if the file is still there."""
+    own = next((camera.keywords for camera in settings.camera if camera.name == frame.camera), Keywords())
+    if not missing_fields(frame, own):
+        return []
+    sample = read_sample(Path(path), Path(path).name, settings.limits)
+    cards = header_cards(sample) if isinstance(sample, Sample) else None
+    return [asdict(found) for found in missing_fields(frame, own, cards)]
 
 
 def _text(frame: dict[str, Any]) -> str:
@@ -91,12 +113,31 @@ def _text(frame: dict[str, Any]) -> str:
         if value is not None and value != "":
             origin = f"   ({sources[key]})" if key in sources else ""
             lines.append(f"  {name:14} {value}{' ' + unit if unit else ''}{origin}")
-        elif key in ("exposure_s", "ccd_temp_c", "filter_name", "obs_start"):
-            lines.append(f"  {name:14} not in the header")
+    lines += [line for field in frame.get("missing", []) for line in _missing_lines(field)]
     lines += [f"  {'note':14} {note}" for note in [*frame.get("flags", []), *frame.get("notes", [])]]
+    lines += [f"  {'pixels':14} {found['code']}: {found['text']}" for found in frame.get("pixels", [])]
+    lines += [
+        f"  {'operator':14} {said['decision']} at {said['time']}: {said['reason'] or 'no reason given'}"
+        for said in frame.get("decisions", [])
+    ]
     lines += _product_lines(frame.get("products", []))
     lines += _choice_lines(frame.get("masters"))
     return "\n".join(lines)
+
+
+def _missing_lines(field: dict[str, Any]) -> list[str]:
+    """Return which cards were looked for, which may hold the field, and what to write in config.toml."""
+    words = f"not in the header; looked for {', '.join(field['looked_for'])}"
+    looked_for = textwrap.wrap(words, _WIDTH, break_on_hyphens=False, break_long_words=False)
+    unusable = ", ".join(f"{card} = {value}" for card, value in field["unusable"])
+    candidates = ", ".join(f"{card} = {value}" for card, value in field["candidates"])
+    lines = [f"  {field['name']:14} {looked_for[0]}", *(f"  {'':14} {line}" for line in looked_for[1:])]
+    if unusable:
+        lines.append(f"  {'':14} there, but of no use: {unusable}")
+    if candidates:
+        lines.append(f"  {'':14} may be it: {candidates}")
+    lines.append(f"  {'':14} to supply it, below its [[camera]] in config.toml: [camera.keywords]")
+    return lines + [f"  {'':18} {line}" for line in field["write"]]
 
 
 def _product_lines(products: list[dict[str, Any]]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
@@ -18,6 +20,15 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
         click.echo(empty)
     else:
         click.echo(table(rows, columns))
+
+
+def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
+    """Print rows as CSV with a heading, as spreadsheets read it; a missing value is empty."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(column) for column in columns] for row in rows)
+    click.echo(stream.getvalue(), nl=False)
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:

@@ -14,10 +14,11 @@ class ServiceManager:
         self._address = "\0" + address[1:] if address.startswith("@") else address
 
     def notify(self, *lines: str) -> None:
-        """Send one datagram of ``KEY=value`` lines; a manager that does not listen is no error."""
+        """Send one datagram of ``KEY=value`` lines; a manager that does not listen, or read, is no error."""
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.setblocking(False)
             try:
                 sender.connect(self._address)
                 sender.sendall("\n".join(lines).encode())

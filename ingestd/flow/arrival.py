@@ -10,6 +10,7 @@ import hashlib
 import os
 import queue
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -193,15 +194,21 @@ def _rejected(fd: int, settled: Settled, stamp: FileStamp, error: FrameRejected,
 
 
 class ArrivalDesk:
-    """Takes settled paths in, in a thread if asked to; results are collected by the tick."""
+    """Takes settled paths in, in a thread if asked to; results are collected by the tick.
+
+    ``wake_fds`` are readable when there is something to collect, so that a file does not wait for the next tick.
+    """
 
     def __init__(self, settings: Settings, *, threaded: bool) -> None:
         self.settings = settings
         self._waiting: queue.SimpleQueue[tuple[Settled, datetime] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
         self._open = 0
-        self._thread = threading.Thread(target=self._work, name="arrival", daemon=True) if threaded else None
-        if self._thread is not None:
+        self._thread: threading.Thread | None = None
+        self.wake_fds: tuple[int, ...] = ()
+        if threaded:
+            self.wake_fds = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC),)
+            self._thread = threading.Thread(target=self._work, args=self.wake_fds, name="arrival", daemon=True)
             self._thread.start()
 
     @property
@@ -219,6 +226,9 @@ class ArrivalDesk:
 
     def collect(self, limit: int) -> list[Arrived]:
         """Return what is finished, at most ``limit``."""
+        for fd in self.wake_fds:
+            with suppress(BlockingIOError):
+                os.eventfd_read(fd)
         finished: list[Arrived] = []
         while len(finished) < limit and not self._done.empty():
             finished.append(self._done.get())
@@ -228,8 +238,11 @@ class ArrivalDesk:
     def stop(self) -> None:
         """Let the thread end after the file it is reading; what was not collected is found again by the next scan."""
         if self._thread is not None:
+            self.wake_fds = ()  # the thread closes it, for only the thread knows when it writes no more
             self._waiting.put(None)
 
-    def _work(self) -> None:
+    def _work(self, wake_fd: int) -> None:
         for settled, now in iter(self._waiting.get, None):
             self._done.put(take_in(settled, self.settings, now))
+            os.eventfd_write(wake_fd, 1)
+        os.close(wake_fd)

@@ -7,22 +7,43 @@ from datetime import datetime
 from typing import Any
 
 from ingestd.doors.catalogue import Catalogue
+from ingestd.flow.recovery import remove_links
+from ingestd.settings import Settings
+
+_FRAME_WORDS = {"accept": "accepted", "reject": "rejected", "restore": "restored"}
+_MASTER_WORDS = {"pin": "pinned", "reject": "rejected", "restore": "restored"}
+_KNOWN = "'requeue', 'accept', 'reject', 'restore' and 'pin'"
+_LONGEST_NAME = 200
 
 
-def carry_out(catalogue: Catalogue, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+class _Refused(Exception):
+    """A request that cannot be carried out, and why."""
+
+
+def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Carry out one command and return the answer: ``ok`` and, if not, ``error``.
 
     Parameters
     ----------
     catalogue : Catalogue
         The writing connection.
+    settings : Settings
+        Where the products lie.
     request : mapping
         ``{"command": "requeue", "frames": [name or frame_id, ...]}``; without ``frames`` everything is due again.
+        ``{"command": "accept", "names": [name or id, ...], "reason": "..."}``, likewise ``reject`` and ``restore`` of
+        frames or masters, and ``pin`` of masters.
     now : datetime
     """
-    if request.get("command") == "requeue":
-        return _requeue(catalogue, request.get("frames"), now)
-    return {"ok": False, "error": f"unknown command {str(request.get('command'))[:50]!r}; known is 'requeue'"}
+    command = request.get("command")
+    try:
+        if command == "requeue":
+            return _requeue(catalogue, request.get("frames"), now)
+        if command in _FRAME_WORDS or command in _MASTER_WORDS:
+            return _decide(catalogue, settings, str(command), request, now)
+    except _Refused as refusal:
+        return {"ok": False, "error": str(refusal)}
+    return {"ok": False, "error": f"unknown command {str(command)[:50]!r}; known are {_KNOWN}"}
 
 
 def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, Any]:
@@ -33,13 +54,72 @@ def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, An
         catalogue.add_event("info", "requeued", "", f"all: {frames} science frames, {nights} nights", now)
         return {"ok": True, "frames": frames, "nights": nights}
     if not isinstance(names, list):
-        return {"ok": False, "error": "frames must be a list of file names or frame ids"}
+        raise _Refused("frames must be a list of file names or frame ids")
     frame_ids = []
     for name in names:
         found = {row["frame_id"] for row in catalogue.find_frames(str(name)) if row["frame_id"] is not None}
         if not found:
-            return {"ok": False, "error": f"no frame in the catalogue is called {str(name)[:200]!r}"}
+            raise _Refused(f"no frame in the catalogue is called {str(name)[:_LONGEST_NAME]!r}")
         frame_ids += sorted(found)
     count = catalogue.requeue(frame_ids, now)
-    catalogue.add_event("info", "requeued", ", ".join(map(str, names))[:200], f"{count} frames", now)
+    catalogue.add_event("info", "requeued", ", ".join(map(str, names))[:_LONGEST_NAME], f"{count} frames", now)
     return {"ok": True, "frames": count, "nights": 0}
+
+
+def _decide(
+    catalogue: Catalogue, settings: Settings, command: str, request: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """Record an operator's word on frames and masters; what follows from it is planned at the next look."""
+    names, reason = request.get("names"), str(request.get("reason") or "").strip()
+    if not isinstance(names, list) or not names:
+        raise _Refused("names must be a list of files, frame ids, masters or master ids")
+    if command == "reject" and not reason:
+        raise _Refused("a rejection needs a reason")
+    frames, masters = [], []
+    for name in names:
+        frame_id, master_id = _subject(catalogue, str(name), command)
+        frames += [frame_id] if frame_id is not None else []
+        masters += [master_id] if master_id is not None else []
+    if frames:
+        catalogue.decide_frames(frames, _FRAME_WORDS[command], reason, now)
+        remove_links(settings, catalogue.withdrawn_products(frames))
+    if masters:
+        catalogue.decide_masters(masters, _MASTER_WORDS[command], reason, now)
+    word = _FRAME_WORDS.get(command) or _MASTER_WORDS[command]
+    catalogue.add_event("info", word, ", ".join(map(str, names))[:_LONGEST_NAME], reason, now)
+    return {"ok": True, "frames": len(frames), "masters": len(masters)}
+
+
+def _subject(catalogue: Catalogue, name: str, command: str) -> tuple[str | None, str | None]:
+    """Return the frame or the master that a name stands for: exactly one of both."""
+    shown = repr(name[:_LONGEST_NAME])
+    frames = [row for row in catalogue.find_frames(name) if row["frame_id"] is not None]
+    frames = [row for row in frames if row["live"]] or frames
+    masters = catalogue.find_masters(name) if command in _MASTER_WORDS else []
+    if len(frames) + len(masters) > 1:
+        found = ", ".join((row.get("frame_id") or row["master_id"])[:12] for row in [*frames, *masters][:5])
+        raise _Refused(f"{shown} is ambiguous: {found}. Give the path, or more digits of the id")
+    if masters:
+        if command == "pin" and masters[0]["pruned_at"] is not None:
+            raise _Refused(f"the master {shown} was removed; it cannot be pinned")
+        return None, masters[0]["master_id"]
+    if not frames:
+        kind = "frame" if command == "accept" else "master" if command == "pin" else "frame or master"
+        raise _Refused(f"no {kind} in the catalogue is called {shown}")
+    if command == "pin":
+        raise _Refused(f"{shown} is a frame: only a master can be pinned")
+    _check_frame(catalogue, frames[0]["frame_id"], shown, command)
+    return frames[0]["frame_id"], None
+
+
+def _check_frame(catalogue: Catalogue, frame_id: str, shown: str, command: str) -> None:
+    """Refuse what would have no effect: a frame that takes no part, or that cannot be read."""
+    frame = catalogue.standing_frame(frame_id)
+    if frame is None or not frame.takes_part:
+        why = "" if frame is None else f": {frame.reason} {frame.detail}".rstrip()
+        raise _Refused(f"{shown} takes no part in anything{why}")
+    if command == "accept" and frame.is_unreadable:
+        raise _Refused(
+            f"{shown} cannot be accepted, its content is at fault: {frame.reason}: {frame.detail}. "
+            "`ingestd requeue` has it read again"
+        )

@@ -13,7 +13,7 @@ from ingestd.doors.executors import Executor
 from ingestd.doors.exporter import Telemetry
 from ingestd.doors.watcher import Poll
 from ingestd.flow.arrival import ArrivalDesk, Arrived, NotReady
-from ingestd.flow.recording import Recorder
+from ingestd.flow.recording import Recorder, frame_of
 from ingestd.flow.recovery import remove_links
 from ingestd.records import FileStamp, Kind, Outcome, State
 from ingestd.rules.planning import Planner
@@ -115,6 +115,11 @@ class Flow:
     def queue_depth(self) -> int:
         """Files at the desk, jobs in flight and outcomes to be recorded."""
         return self._desk.busy + len(self._arrived) + len(self._executor.in_flight) + len(self._outcomes)
+
+    @property
+    def wake_fds(self) -> tuple[int, ...]:
+        """Descriptors of which one is readable when the next tick would find something at the desk."""
+        return self._desk.wake_fds
 
     def seconds_to_next(self, now: datetime, monotonic: float) -> float:
         """Return how long the next tick may be put off unless something is heard."""
@@ -240,6 +245,8 @@ class Flow:
             drain=self._drain,
         ).due()
         moved = self._recorder.record_plan(plan, now)
+        if plan.jobs:
+            self._catalogue.take_off((job.job_id, frame_of(job)) for job in plan.jobs)
         for job in plan.jobs:
             self._recorder.remember(job, plan.calibrations.get(job.job_id))
             self._executor.submit(job)
@@ -255,6 +262,7 @@ class Flow:
         """Record every finished job, each in one transaction."""
         self._outcomes.extend(self._executor.finished())
         moved = bool(self._outcomes)
+        landed = [outcome.job_id for outcome in self._outcomes]
         while self._outcomes:
             outcome = self._outcomes[0]
             if outcome.status == "disk_full":
@@ -262,6 +270,8 @@ class Flow:
             self._recorder.record(outcome, now)
             self._outcomes.popleft()
             self.look_soon()
+        if landed:
+            self._catalogue.land(landed)
         return moved
 
     # --- space --------------------------------------------------------------------------------------------------------

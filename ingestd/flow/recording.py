@@ -10,6 +10,7 @@ from pathlib import Path
 from ingestd.doors import store
 from ingestd.doors.catalogue import Catalogue
 from ingestd.doors.exporter import Telemetry
+from ingestd.flow.recovery import remove_links
 from ingestd.metrics import METRICS
 from ingestd.records import (
     BuildMaster,
@@ -22,8 +23,9 @@ from ingestd.records import (
     MeasureFrame,
     Outcome,
     ReduceFrame,
+    Verdict,
 )
-from ingestd.rules import addresses, groups, matching
+from ingestd.rules import addresses, groups, matching, orders, screening
 from ingestd.rules.planning import Plan
 from ingestd.settings import Settings
 
@@ -61,6 +63,8 @@ class Recorder:
         """Record the facts that a look at the catalogue found; return whether there were any."""
         for night in plan.settled_nights:
             self._catalogue.settle_night(night.group, night.night, night.master_ids, now)
+        for verdict in plan.verdicts:
+            self._record_verdict(verdict, now)
         for master_id in plan.settled_darks:
             self._catalogue.keep_dark(master_id)
         for kept in plan.kept:
@@ -71,7 +75,16 @@ class Recorder:
             _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
         for frame_id in plan.given_up:
             self._catalogue.leave_failed(frame_id)
-        return bool(plan.settled_nights or plan.settled_darks or plan.kept or plan.held or plan.given_up)
+        found = plan.settled_nights or plan.verdicts or plan.settled_darks
+        return bool(found or plan.kept or plan.held or plan.given_up)
+
+    def _record_verdict(self, verdict: Verdict, now: datetime) -> None:
+        """Record what the pixels of a frame say, and say so where they keep it out of masters."""
+        if self._catalogue.record_verdict(verdict, now):
+            name = self._catalogue.path_of(verdict.frame_id) or verdict.frame_id[:8]
+            text = f"{verdict.reason}: {verdict.detail}"
+            _log.warning("Contradicted: %a: %s", name, text)
+            self._catalogue.add_event("warning", "contradicted", Path(name).name, text, now)
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -106,7 +119,7 @@ class Recorder:
             case BuildMaster():
                 self._telemetry.observe("combine", outcome.seconds)
                 master = self._master(job, outcome)
-                self._catalogue.record_master(master, job.job_id, outcome, _UNITS, now)
+                self._catalogue.record_master(master, job.job_id, outcome, _UNITS, now, order=orders.order_text(job))
                 _log.info("Built: master %s of night %s from %d frames: %s", *_master_words(master))
             case ReduceFrame():
                 self._telemetry.observe("reduce", outcome.seconds)
@@ -120,8 +133,16 @@ class Recorder:
         frame = job.member.frame
         relative = str(Path(job.product).relative_to(self.settings.data_dir))
         explanation = explanation_of(calibration)
-        self._catalogue.record_reduction(frame, job, outcome, relative, explanation, now, units=_UNITS)
-        store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
+        order = orders.order_text(job)
+        self._catalogue.record_reduction(
+            frame, job, outcome, relative, explanation, now, units=_UNITS, order=order
+        )
+        self._catalogue.note_findings(
+            frame.frame_id, screening.light_findings(frame, outcome.metrics, self.settings)
+        )
+        if self._catalogue.current_reduction(frame.frame_id) == job.job_id:
+            store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
+        remove_links(self.settings, self._catalogue.former_products(frame.frame_id))  # the file had another name then
         arrived_at = self._arrived_at.pop(frame.frame_id, None)
         if arrived_at is not None:
             self._telemetry.observe("total", (now - arrived_at).total_seconds())
@@ -173,7 +194,7 @@ class Recorder:
         pause = _CHANGED_BACK_OFF_S if outcome.status == "changed" else _back_off_s(attempts)
         self._catalogue.record_failure(
             job.job_id,
-            _frame_id(job),
+            frame_of(job),
             outcome.status,
             None if final else now + timedelta(seconds=pause),
             final,
@@ -208,7 +229,7 @@ def _back_off_s(attempts: int) -> float:
     return float(min(_FIRST_BACK_OFF_S * 2 ** (attempts - 1), _MAX_BACK_OFF_S))
 
 
-def _frame_id(job: Job) -> str | None:
+def frame_of(job: Job) -> str | None:
     """Return the frame that a job is about, if it is about one."""
     return job.member.frame.frame_id if isinstance(job, MeasureFrame | ReduceFrame) else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ingestd.doors import store
 from ingestd.doors.catalogue import Catalogue
 from ingestd.rules import addresses
+from ingestd.rules.planning import SUSPICIOUS_DEATHS
 from ingestd.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 def recover(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
     """Remove our temporary files and unrecorded products, and point every stable link at its product."""
+    _count_deaths(catalogue, now)
     recorded = catalogue.product_paths()
     removed, kept = store.remove_leftovers(settings.data_dir, recorded, catalogue.born(now))
     if kept:
@@ -34,6 +36,22 @@ def recover(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
     repaired = store.repair_links(settings.data_dir, links, recorded)
     if repaired:
         _log.info("Recovered: repaired %d links below %s", repaired, settings.data_dir / "current")
+
+
+def _count_deaths(catalogue: Catalogue, now: datetime) -> None:
+    """Note the death of the last daemon beside the jobs that were out, and give up on those it always died beside."""
+    beside = catalogue.count_deaths()
+    if beside:
+        _log.warning("The last run ended without a stop, beside %d jobs: they are done again", beside)
+        catalogue.add_event("warning", "daemon_died", "", f"beside {beside} jobs", now)
+    for job_id, frame_id in catalogue.suspects(2 * SUSPICIOUS_DEATHS).items():
+        detail = f"the daemon died {2 * SUSPICIOUS_DEATHS} times in a row beside it, at last while nothing else ran"
+        if frame_id is not None:
+            catalogue.quarantine(frame_id, "crashed", detail, now)
+        else:
+            catalogue.record_failure(job_id, None, "crashed", None, True, True, now, detail=detail)
+        catalogue.land([job_id])
+        _log.error("Quarantined: %s: crashed: %s", (frame_id or job_id)[:8], detail)
 
 
 def tidy(catalogue: Catalogue, settings: Settings, now: datetime) -> None:

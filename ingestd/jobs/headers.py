@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from ingestd.doors.fitsfile import card, copied_cards
-from ingestd.records import ALGORITHMS, BuildMaster, CardValue, Kind, MasterInput, ReduceFrame, Section, Step
+from ingestd.jobs.parts import Part
+from ingestd.pixels.steps import PlaneCalibration
+from ingestd.records import ALGORITHMS, BuildMaster, CardValue, Kind, MasterInput, Plane, ReduceFrame, Section, Step
 
+_MAX_AMPLIFIERS = 64
 _LETTERS = {"bias": "B", "dark": "D", "flat": "F"}
-_OURS = ("BUNIT", "CALSTAT", "PEDESTAL", "INGSTATE", "FRAMEID", "EGAIN", "RDNOISEA")
+OURS = ("BUNIT", "CALSTAT", "PEDESTAL", "INGSTATE", "FRAMEID", "EGAIN", "RDNOISEA")
 
 
 def master_cards(job: BuildMaster) -> list[bytes]:
@@ -46,17 +51,99 @@ def master_cards(job: BuildMaster) -> list[bytes]:
     return [card(*entry) for entry in cards]
 
 
-def plane_cards(read_noise_adu: float | None, gain_e_per_adu: float | None) -> list[bytes]:
-    """Return what is known of the amplifier of one plane of a master."""
-    cards = []
-    if read_noise_adu is not None:
-        cards.append(card("RDNOISEA", read_noise_adu, "read noise of one frame (adu)"))
-    if gain_e_per_adu is not None:
-        cards.append(card("EGAIN", gain_e_per_adu, "gain (e-/adu)"))
+def flat_cards(*, is_in_electrons: bool) -> list[bytes]:
+    """Return how a master flat of several amplifiers compares their levels."""
+    return [card("FLATNORM", "electron" if is_in_electrons else "adu", "unit in which amplifiers are compared")]
+
+
+@dataclass(frozen=True, slots=True)
+class AmplifierFacts:
+    """What a master tells of one amplifier: name and place in its image, gain, and what its members showed.
+
+    ``level_adu`` is that of a bias, above its overscan where that was subtracted; it is told only where there is one.
+    What is None is not told.
+    """
+
+    part: Part
+    gain_e_per_adu: float | None = None
+    read_noise_adu: float | None = None
+    level_adu: float | None = None
+
+
+def plane_cards(facts: Sequence[AmplifierFacts], hdu: int | None) -> list[bytes]:
+    """Return what is known of the amplifiers of one plane of a master, and of which HDU of the raw frames it is.
+
+    One amplifier has plain keywords, several number theirs: CHAN01 and CHSEC01 (columns and rows of the master's
+    image), EGAIN01, RDNOIS01, BIASLV01.
+    """
+    cards = [] if hdu is None else [card("RAWHDU", hdu, "HDU of the raw frames")]
+    for number, fact in enumerate(facts, 1):
+        suffix = f"{number:02d}" if len(facts) > 1 else ""
+        if suffix:
+            cards.append(card(f"CHAN{suffix}", fact.part.name, "amplifier"))
+            cards.append(card(f"CHSEC{suffix}", section_words(fact.part.place), "its part of this image"))
+        noise_word, level_word = (f"RDNOIS{suffix}", f"BIASLV{suffix}") if suffix else ("RDNOISEA", "BIASLEVL")
+        if fact.read_noise_adu is not None:
+            cards.append(card(noise_word, fact.read_noise_adu, "read noise of one frame (adu)"))
+        if fact.gain_e_per_adu is not None:
+            cards.append(card(f"EGAIN{suffix}", fact.gain_e_per_adu, "gain (e-/adu)"))
+        if fact.level_adu is not None:
+            cards.append(card(level_word, fact.level_adu, "level of the bias (adu)"))
     return cards
 
 
-def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step], trim: Section | None) -> list[bytes]:
+def amplifier_facts(cards: Mapping[str, CardValue], shape: tuple[int, int]) -> tuple[AmplifierFacts, ...]:
+    """Return what a plane of a master tells of its amplifiers: `plane_cards` read back.
+
+    Parameters
+    ----------
+    cards : mapping
+        Of the plane's signal.
+    shape : (int, int)
+        Rows and columns of the plane.
+    """
+    whole = Section(0, shape[0], 0, shape[1])
+    if "CHAN01" not in cards:
+        names = ("EGAIN", "RDNOISEA", "BIASLEVL")
+        return (AmplifierFacts(Part("", 0, whole, whole, None), *(_number(cards.get(name)) for name in names)),)
+    found = []
+    for number in range(1, _MAX_AMPLIFIERS + 1):
+        suffix = f"{number:02d}"
+        if f"CHAN{suffix}" not in cards:
+            break
+        x0, x1, y0, y1 = (int(word) for word in re.findall(r"\d+", str(cards[f"CHSEC{suffix}"])))
+        place = Section(y0 - 1, y1, x0 - 1, x1)
+        values = (_number(cards.get(f"{stem}{suffix}")) for stem in ("EGAIN", "RDNOIS", "BIASLV"))
+        found.append(AmplifierFacts(Part(str(cards[f"CHAN{suffix}"]), number - 1, place, place, None), *values))
+    return tuple(found)
+
+
+def section_words(section: Section) -> str:
+    """Return a section as FITS has it: columns first, from 1, both ends included."""
+    return f"[{section.x0 + 1}:{section.x1},{section.y0 + 1}:{section.y1}]"
+
+
+def _number(value: CardValue) -> float | None:
+    """Return the number in a card, or None."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def gain_cards(plane: Plane, calibration: PlaneCalibration) -> list[bytes]:
+    """Return the gain of each amplifier of one plane of a product: EGAIN, or EGAIN01, ... with name and place."""
+    if not calibration.has_gain:
+        return []
+    if not plane.channels:
+        return [card("EGAIN", calibration.gain_e_per_adu, "e-/adu used")]
+    cards = []
+    for number, channel in enumerate(plane.channels, 1):
+        cards.append(card(f"CHAN{number:02d}", channel.name, "amplifier"))
+        cards.append(card(f"CHSEC{number:02d}", section_words(plane.place_of(channel)), "its part of this image"))
+        gain = calibration.amplifiers[number - 1].gain_e_per_adu
+        cards.append(card(f"EGAIN{number:02d}", gain, "e-/adu used"))
+    return cards
+
+
+def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step], first: Plane) -> list[bytes]:
     """Return the primary cards of a product: those of the raw frame that still hold, then what was done to it."""
     applied = {step.name for step in steps if step.status == "applied"}
     carried = {master.kind.value for master in job.member.masters if master.kind.value in applied}
@@ -72,14 +159,14 @@ def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step],
         ("FRAMEID", job.member.frame.frame_id, "SHA-256 of the raw frame"),
         ("ALGORITH", ALGORITHMS["reduce"], "version of the arithmetic"),
     ]
-    if job.gain_e_per_adu is not None:
+    if job.gain_e_per_adu is not None and len(job.member.frame.planes) == 1 and not first.channels:
         cards.append(("EGAIN", job.gain_e_per_adu, f"e-/adu used; {job.gain_source}"[:47]))
     for master in job.member.masters:
         cards += _master_entries(master)
     lines = [f"ingestd {step.name}: {step.status}{': ' if step.detail else ''}{step.detail}" for step in steps]
     own = [card(*entry) for entry in cards]
     return [
-        *copied_cards(raw, (*_OURS, *(entry[0] for entry in cards)), trim),
+        *copied_cards(raw, (*OURS, *(entry[0] for entry in cards)), first.trim, first.gaps),
         *own,
         *(card("HISTORY", line) for line in lines),
     ]

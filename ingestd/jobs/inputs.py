@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
 from ingestd.pixels.blocks import RowReader
-from ingestd.pixels.steps import PlaneCalibration
-from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, MasterInput, Plane, Section
+from ingestd.pixels.steps import Amplifier, PlaneCalibration
+from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, MasterInput, Plane
 from ingestd.settings import Limits
-
-_BLOCK_ROWS = 64
 
 
 @contextmanager
@@ -68,15 +65,19 @@ def calibration_of(
     return PlaneCalibration(
         overscan=plane.overscan if arithmetic.overscan else None,
         overscan_skip_px=arithmetic.overscan_skip_px,
+        overscan_degree=arithmetic.overscan_degree,
         trim=plane.trim,
+        amplifiers=tuple(
+            Amplifier(
+                section=channel.section,
+                place=plane.place_of(channel),
+                overscan=channel.overscan if arithmetic.overscan else None,
+            )
+            for channel in plane.channels
+        ),
         masks=tuple(masks),
         **arrays,
     )
-
-
-def image_of(plane: Plane) -> Section:
-    """Return the part of a plane that holds the image."""
-    return plane.trim or Section(0, plane.shape[0], 0, plane.shape[1])
 
 
 def saturation_of(frame: FrameRecord, reader: RowReader) -> float:
@@ -86,24 +87,3 @@ def saturation_of(frame: FrameRecord, reader: RowReader) -> float:
     if reader.is_integer:
         return float(np.iinfo(reader.dtype).max + reader.offset)
     return float("inf")
-
-
-def raw_blocks(reader: RowReader, image: Section) -> Iterator[NDArray[Any]]:
-    """Yield the rows of the image as they were read, native integers where the samples are; blocks of even height."""
-    for first in range(image.y0, image.y1, _BLOCK_ROWS):
-        yield _rows(reader, first, min(image.y1, first + _BLOCK_ROWS), image)
-
-
-def raw_rows(reader: RowReader, image: Section, bands: Sequence[slice]) -> NDArray[Any]:
-    """Return bands of rows of the image (row numbers of the image), native integers where the samples are."""
-    return np.concatenate([_rows(reader, image.y0 + band.start, image.y0 + band.stop, image) for band in bands])
-
-
-def _rows(reader: RowReader, first: int, end: int, image: Section) -> NDArray[Any]:
-    """Return raw rows without the columns outside the image."""
-    out: NDArray[Any] = np.empty((end - first, reader.shape[1]), reader.dtype)
-    if reader.is_integer:
-        reader.read_raw(first, out)
-    else:
-        reader.read(first, out)
-    return out[:, image.x0 : image.x1]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ingestd.errors import FrameRejected
-from ingestd.jobs.inputs import image_of, master_planes, opened, raw_blocks, saturation_of
+from ingestd.jobs.comparing import compare_plane
+from ingestd.jobs.counting import count_plane, overscan_of
+from ingestd.jobs.headers import AmplifierFacts, amplifier_facts
+from ingestd.jobs.inputs import master_planes, opened, saturation_of
+from ingestd.jobs.parts import amplifiers_of, mean_level, mean_noise
 from ingestd.pixels import quality
-from ingestd.pixels.blocks import RowReader
+from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.quality import Estimate, Tally
 from ingestd.records import FrameRecord, Kind, MeasureDark, MeasureFrame, Metric, Outcome, Plane
 from ingestd.settings import Limits
@@ -16,6 +23,19 @@ from ingestd.settings import Limits
 def metric(name: str, estimate: Estimate, plane: int | None = None) -> Metric:
     """Return a measured figure under its declared name."""
     return Metric(name, estimate.value, estimate.error, plane)
+
+
+def figures(
+    name: str, estimates: Sequence[Estimate], whole: Estimate, names: Sequence[str], label: int | None
+) -> list[Metric]:
+    """Return a figure of a plane, and where it has several parts that of each under its name."""
+    if len(estimates) == 1:
+        return [metric(name, estimates[0], label)]
+    own = [
+        Metric(name, estimate.value, estimate.error, label, part)
+        for part, estimate in zip(names, estimates, strict=True)
+    ]
+    return [metric(name, whole, label), *own]
 
 
 def plane_label(frame: FrameRecord, plane: Plane) -> int | None:
@@ -31,66 +51,110 @@ def temperature_metrics(frame: FrameRecord) -> Iterable[Metric]:
 
 
 def measure_frame(job: MeasureFrame, limits: Limits) -> Outcome:
-    """Read every pixel of a calibration frame once: its level, noise and saturated pixels."""
+    """Read every pixel of a calibration frame: level, noise, saturated pixels, and what its reference says to it."""
     frame = job.member.frame
     metrics = list(temperature_metrics(frame))
     with opened(job.member, limits) as source:
-        for plane, reader in zip(frame.planes, source.planes, strict=True):
-            metrics += _plane_metrics(frame, plane, reader)
+        for index, (plane, reader) in enumerate(zip(frame.planes, source.planes, strict=True)):
+            metrics += _plane_metrics(job, plane, index, reader)
         source.check_unchanged()
     return Outcome(job.job_id, "done", metrics=tuple(metrics), doubts=tuple(source.doubts))
 
 
-def _plane_metrics(frame: FrameRecord, plane: Plane, reader: RowReader) -> list[Metric]:
-    """Return the figures of one plane."""
-    offset = float(reader.offset) if reader.is_integer else 0.0
-    image, label = image_of(plane), plane_label(frame, plane)
-    whole, centre = Tally(offset), Tally(offset)
-    middle = quality.central_section(image.shape)
-    row = 0
-    for rows in raw_blocks(reader, image):
-        whole.add(rows)
-        inside = slice(max(middle.y0 - row, 0), max(middle.y1 - row, 0))
-        if rows[inside].size:
-            centre.add(rows[inside, middle.x0 : middle.x1])
-        row += len(rows)
+def _plane_metrics(job: MeasureFrame, plane: Plane, index: int, reader: RowReader) -> list[Metric]:
+    """Return the figures of one plane, and where it has several amplifiers or colours those of each."""
+    frame, label = job.member.frame, plane_label(job.member.frame, plane)
+    is_flat = frame.kind is Kind.FLAT
+    counted = count_plane(reader, plane, frame.configuration.bayer if is_flat else "")
+    name, estimator = {
+        Kind.BIAS: ("bias_level_adu", quality.bias_level_adu),
+        Kind.DARK: ("dark_level_adu", quality.dark_level_adu),
+        Kind.FLAT: ("flat_level_adu", quality.flat_level_adu),
+    }[frame.kind]
+    saturation_adu = saturation_of(frame, reader)
+    names = [it.part.name for it in counted.parts]
     try:
-        level = {
-            Kind.BIAS: ("bias_level_adu", quality.bias_level_adu, whole),
-            Kind.DARK: ("dark_level_adu", quality.dark_level_adu, whole),
-            Kind.FLAT: ("flat_level_adu", quality.flat_level_adu, centre),
-        }[frame.kind]
-        name, estimator, tally = level
+        levels = [estimator(it.centre if is_flat else it.all) for it in counted.parts]
+        noises = [quality.frame_noise_adu(it.all) for it in counted.parts]
+        saturated = [quality.saturated_pixels(it.all, saturation_adu) for it in counted.parts]
         return [
-            metric(name, estimator(tally), label),
-            metric("frame_noise_adu", quality.frame_noise_adu(whole), label),
-            metric("saturated_pixels", quality.saturated_pixels(whole, saturation_of(frame, reader)), label),
+            *figures(name, levels, mean_level(levels), names, label),
+            *figures("frame_noise_adu", noises, mean_noise(noises), names, label),
+            *figures(
+                "saturated_pixels", saturated, quality.saturated_pixels(counted.all, saturation_adu), names, label
+            ),
+            metric("floor_pixels", quality.floor_pixels(counted.all), label),
+            metric("ceiling_pixels", quality.ceiling_pixels(counted.all), label),
+            *_overscan_metrics(job, plane, reader, label),
+            *_comparison_metrics(job, index, reader, counted.all, label),
         ]
     except ValueError as error:
         raise FrameRejected("unmeasurable", f"HDU {plane.index}: {error}") from error
 
 
+def _overscan_metrics(job: MeasureFrame, plane: Plane, reader: RowReader, label: int | None) -> list[Metric]:
+    """Return the level of the overscan of every amplifier, if each has one."""
+    amplifiers = amplifiers_of(plane)
+    found = [overscan_of(reader, part, job.arithmetic.overscan_skip_px) for part in amplifiers]
+    levels = [quality.overscan_level_adu(samples) for samples in found if samples is not None]
+    if len(levels) < len(amplifiers):
+        return []
+    return figures("overscan_level_adu", levels, mean_level(levels), [part.name for part in amplifiers], label)
+
+
+def _comparison_metrics(
+    job: MeasureFrame, index: int, reader: RowReader, tally: Tally, label: int | None
+) -> Iterable[Metric]:
+    """Return what the comparison with the reference of the order gave, as far as it is known."""
+    found = compare_plane(job, index, reader, tally.values().converter_step())
+    if found is None:
+        return
+    for estimator in (
+        quality.offset_from_master_adu,
+        quality.structure_from_master_adu,
+        quality.noise_from_master_adu,
+        quality.expected_noise_adu,
+        quality.outlier_pixels,
+    ):
+        estimate = estimator(found)
+        if math.isfinite(estimate.value):
+            yield metric(estimator.__name__, estimate, label)
+
+
 def measure_dark(job: MeasureDark) -> Outcome:
     """Measure dark rate and hot pixels of a master dark above a master bias."""
-    exposure_s = job.dark.exposure_s
     darks = master_planes(job.dark.path, job.dark.sha256).planes
     biases = master_planes(job.bias.path, job.bias.sha256).planes
     metrics: list[Metric] = []
     for number, (dark, bias) in enumerate(zip(darks, biases, strict=True)):
-        label = number if len(darks) > 1 else None
-        metrics.append(
-            metric("hot_pixels", quality.hot_pixels(dark.signal, bias.signal, job.arithmetic.hot_sigma), label)
-        )
-        if exposure_s is None or exposure_s <= 0:
-            continue
-        rate = quality.dark_rate_adu_per_second(dark.signal, bias.signal, exposure_s)
-        mean = quality.dark_rate_mean_adu_per_second(dark.signal, bias.signal, exposure_s)
-        metrics += [
-            metric("dark_rate_adu_per_second", rate, label),
-            metric("dark_rate_mean_adu_per_second", mean, label),
-        ]
-        gain = job.gain_e_per_adu or dark.cards.get("EGAIN")
-        if isinstance(gain, int | float) and gain > 0:
-            in_electrons = quality.dark_rate_electrons_per_second(rate, float(gain))
-            metrics.append(metric("dark_rate_electrons_per_second", in_electrons, label))
+        hdu = dark.cards.get("RAWHDU", number)
+        label = int(hdu) if len(darks) > 1 and isinstance(hdu, int) else None
+        facts = amplifier_facts(dark.cards, dark.signal.shape)
+        for fact in facts if len(facts) > 1 else ():
+            own = _dark_metrics(job, fact.part.of_image(0, dark.signal), fact.part.of_image(0, bias.signal), fact)
+            metrics += [replace(figure, plane=label, channel=fact.part.name) for figure in own]
+        whole = AmplifierFacts(facts[0].part, _mean_gain(facts))
+        metrics += [replace(figure, plane=label) for figure in _dark_metrics(job, dark.signal, bias.signal, whole)]
     return Outcome(job.job_id, "done", metrics=tuple(metrics))
+
+
+def _dark_metrics(job: MeasureDark, dark: Float32, bias: Float32, fact: AmplifierFacts) -> list[Metric]:
+    """Return the figures of a dark, or of a part of it, above its bias."""
+    exposure_s = job.dark.exposure_s
+    found = [metric("hot_pixels", quality.hot_pixels(dark, bias, job.arithmetic.hot_sigma))]
+    if exposure_s is None or exposure_s <= 0:
+        return found
+    rate = quality.dark_rate_adu_per_second(dark, bias, exposure_s)
+    mean = quality.dark_rate_mean_adu_per_second(dark, bias, exposure_s)
+    found += [metric("dark_rate_adu_per_second", rate), metric("dark_rate_mean_adu_per_second", mean)]
+    gain = job.gain_e_per_adu or fact.gain_e_per_adu
+    if gain is not None and gain > 0:
+        in_electrons = quality.dark_rate_electrons_per_second(rate, gain)
+        found.append(metric("dark_rate_electrons_per_second", in_electrons))
+    return found
+
+
+def _mean_gain(facts: Sequence[AmplifierFacts]) -> float | None:
+    """Return the mean gain of amplifiers, or None if one of them is unknown."""
+    gains = [fact.gain_e_per_adu for fact in facts if fact.gain_e_per_adu is not None]
+    return statistics.fmean(gains) if len(gains) == len(facts) else None

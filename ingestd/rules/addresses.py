@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import statistics
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import PurePath
 
 from ingestd.records import (
@@ -41,12 +41,15 @@ def arithmetic_of(settings: Settings) -> Arithmetic:
         overscan_skip_px=settings.reduction.overscan_skip_px,
         flat_floor=settings.masters.flat_floor,
         hot_sigma=settings.masters.hot_sigma,
+        overscan_degree=settings.reduction.overscan_degree if settings.reduction.overscan_fit == "polynomial" else None,
     )
 
 
-def of_measurement(frame: FrameRecord, arithmetic: Arithmetic) -> str:
-    """Return the address of the measurement of one calibration frame."""
-    return _digest("measure", ALGORITHMS["measure"], _member(FrameInput(frame, "", ())), astuple(arithmetic))
+def of_measurement(member: FrameInput, arithmetic: Arithmetic, outlier_sigma: float) -> str:
+    """Return the address of the measurement of one calibration frame; the limit counts only with a reference."""
+    overscan = [arithmetic.overscan, arithmetic.overscan_skip_px, arithmetic.overscan_degree]
+    sigma = outlier_sigma if member.masters else None
+    return _digest("measure", ALGORITHMS["measure"], _member(member), overscan, sigma)
 
 
 def of_dark_measurement(dark: Master, bias_id: str | None, arithmetic: Arithmetic) -> str:
@@ -77,7 +80,12 @@ def of_reduction(job: ReduceFrame) -> str:
 
 def _member(member: FrameInput) -> list[object]:
     """Return what of a raw frame and its calibration enters a result."""
-    sections = [[plane.index, _section(plane.overscan), _section(plane.trim)] for plane in member.frame.planes]
+    sections = [
+        [plane.index, _section(plane.overscan), _section(plane.trim), *map(str, plane.channels)]
+        for plane in member.frame.planes
+    ]
+    if len(sections) > 1:
+        sections.append([[plane.gain_e_per_adu, plane.read_noise_e] for plane in member.frame.planes])
     masters = [[master.kind.value, master.sha256, master.how, master.exposure_ratio] for master in member.masters]
     return [member.frame.frame_id, sections, masters]
 
@@ -124,6 +132,11 @@ def master_input(master: Master, settings: Settings) -> MasterInput:
     return MasterInput(
         master.master_id, master.kind, path, master.sha256, master.exposure_s, "subject", None, None, 0.0
     )
+
+
+def reference_input(master: Master, how: str, settings: Settings) -> MasterInput:
+    """Return a master that a frame is compared with (``reference``), or the bias below it (``pedestal``)."""
+    return replace(master_input(master, settings), how=how)
 
 
 def measured_gain(measured: list[tuple[float, float | None]]) -> tuple[float | None, str]:

@@ -9,7 +9,7 @@ once when a science frame needs it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -27,13 +27,18 @@ from ingestd.records import (
     MasterInput,
     Match,
     MeasureDark,
-    MeasureFrame,
+    MeasuredFrame,
+    Metric,
     NotNeeded,
     ReduceFrame,
     StaleNight,
+    Verdict,
 )
-from ingestd.rules import addresses, groups, matching
+from ingestd.rules import addresses, groups, matching, screening
 from ingestd.settings import Camera, MasterRule, Settings
+
+SUSPICIOUS_DEATHS = 3
+"""Deaths of the daemon in a row beside a job that make it run last and alone."""
 
 _LIGHTS_AT_ONCE = 50
 _PEDESTAL = "a frame that still holds its bias level is not divided by a flat"
@@ -54,6 +59,12 @@ class View(Protocol):
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""
+
+    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+        """Return the frames of a group and night whose pixels were looked at, with figures and verdict."""
+
+    def master_figures(self, master_id: str) -> tuple[Metric, ...]:
+        """Return the figures of a master."""
 
     def masters(
         self,
@@ -89,6 +100,9 @@ class View(Protocol):
 
     def path_of(self, frame_id: str) -> str | None:
         """Return where the frame was last seen, if it is still there."""
+
+    def suspects(self, deaths: int) -> Mapping[str, str | None]:
+        """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""
 
     def gains(self, camera: str, configuration: str, before_night: str) -> list[tuple[float, float | None]]:
         """Return the gains (e-/ADU, error) that flats of earlier nights gave."""
@@ -129,6 +143,7 @@ class Plan:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     settled_nights: list[SettledNight] = field(default_factory=list)
     settled_darks: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
@@ -143,8 +158,20 @@ class Plan:
 class _Nights:
     """What the stale nights lack, and the instruments (camera, configuration) whose masters are not final yet."""
 
-    jobs: list[BuildMaster] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
     pending: set[tuple[str, str]] = field(default_factory=set)
+    unjudged: set[Group] = field(default_factory=set)
+    _kinds: set[tuple[str, str, Kind]] = field(default_factory=set)
+
+    def put_off(self, group: Group) -> None:
+        """Note that the masters of a group are not final yet."""
+        self.pending.add((group.camera, group.configuration))
+        self._kinds.add((group.camera, group.configuration, group.kind))
+
+    def must_wait(self, group: Group) -> bool:
+        """Return whether a group waits: for the biases and darks below it, for frames of an earlier night."""
+        below = (Kind.BIAS, Kind.DARK)[: _ORDER[group.kind]]
+        return group in self.unjudged or any((group.camera, group.configuration, kind) in self._kinds for kind in below)
 
 
 class Planner:
@@ -184,9 +211,14 @@ class Planner:
         self._cameras = {camera.name: camera for camera in settings.camera}
         self._plan = Plan()
         self._planned: set[str] = set()
+        self._screener = screening.Screener(view, settings, self._can_measure)
+        self._suspects = view.suspects(SUSPICIOUS_DEATHS)
+        self._suspected: list[Job] = []
 
     def due(self) -> Plan:
         """Return the jobs that are due, most urgent first, and the facts found on the way."""
+        if any(job_id in self._suspects for job_id in self._in_flight):
+            self._capacity = 0
         lights = self._view.stale_lights(max(self._capacity * 4, _LIGHTS_AT_ONCE), now=self._now)
         wanted = {_instrument(frame) for frame in lights}
         nights = self._plan_nights(wanted)
@@ -198,6 +230,8 @@ class Planner:
         for job in nights.jobs:
             self._submit(job)
         self._measure_darks(nights.pending)
+        if self._suspected and not self._plan.jobs and not self._in_flight:
+            self._plan.jobs.append(self._suspected[0])
         retry = self._view.next_retry(self._now)
         if retry is not None:
             self._plan.look_again(retry)
@@ -209,31 +243,48 @@ class Planner:
         """Hand out every calibration frame that was never measured."""
         room = self._capacity + len(self._in_flight)
         for frame in self._view.unmeasured(room, self._now):
-            path = self._view.path_of(frame.frame_id)
-            if path is None:
-                continue
-            arithmetic = addresses.arithmetic_of(self._settings)
-            member = FrameInput(frame, path, ())
-            job_id = addresses.of_measurement(frame, arithmetic)
-            self._submit(MeasureFrame(job_id, member, arithmetic))
+            job = self._screener.measurement(frame)
+            if job is not None:
+                self._submit(job)
 
     def _plan_nights(self, wanted: Collection[tuple[str, str]]) -> _Nights:
         """Look at every stale night; those of a wanted instrument (camera, configuration) are not put off."""
         nights = _Nights()
         for stale in sorted(self._view.stale_nights(), key=_night_order):
             instrument = (stale.group.camera, stale.group.configuration)
-            if stale.group.kind == Kind.FLAT and instrument in nights.pending:
+            if nights.must_wait(stale.group) or self._has_enough(nights):
+                nights.put_off(stale.group)
                 continue
             if not self._is_quiet(stale, forced=instrument in wanted) or self._view.has_unmeasured(*instrument):
-                nights.pending.add(instrument)
+                nights.put_off(stale.group)
+                continue
+            if not self._screen(stale, nights):
+                nights.put_off(stale.group)
+                nights.unjudged.add(stale.group)
                 continue
             missing = self._missing_masters(stale.group, stale.night)
             possible = [job for job in missing if not self._must_pause(job.job_id)]
             nights.jobs += possible
             if possible or not missing:
                 # even a night settled now may change what depends on it: that is looked at once it is recorded
-                nights.pending.add(instrument)
+                nights.put_off(stale.group)
         return nights
+
+    def _has_enough(self, nights: _Nights) -> bool:
+        """Return whether the nights looked at so far give work to every free worker."""
+        free = [job for job in nights.jobs if job.job_id not in self._in_flight and job.job_id not in self._suspects]
+        return len(free) >= max(self._capacity, 1)
+
+    def _screen(self, stale: StaleNight, nights: _Nights) -> bool:
+        """Take the second look at the frames of a night; return whether it leaves the good ones as they are."""
+        look = self._screener.look(stale.group, stale.night)
+        nights.jobs += look.to_measure
+        self._plan.verdicts += look.verdicts
+        return look.is_settled
+
+    def _can_measure(self, job_id: str) -> bool:
+        """Return whether a measurement may be tried now: it did not fail lately, or too often."""
+        return not self._gave_up(job_id) and not self._must_pause(job_id)
 
     def _is_quiet(self, stale: StaleNight, *, forced: bool) -> bool:
         """Return whether no frame of the burst came for a while; a clock that was set back counts as quiet."""
@@ -412,7 +463,7 @@ class Planner:
         if is_out or not self._has_room() or self._gave_up(job.job_id) or self._must_pause(job.job_id):
             return
         self._planned.add(job.job_id)
-        self._plan.jobs.append(job)
+        (self._suspected if job.job_id in self._suspects else self._plan.jobs).append(job)
 
 
 def _instrument(frame: FrameRecord) -> tuple[str, str]:

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.doors.exporter import Figures, FrameCount, MasterInUse, QaValue
+from ingestd.doors.exporter import CoverageCount, Figures, FrameCount, MasterInUse, QaValue
 from ingestd.records import CALIBRATION_KINDS, Choice, FrameRecord, Kind, Match, Wait
+from ingestd.rules import coverage
+from ingestd.rules.coverage import Coverage, Status
 from ingestd.rules.matching import calibration_for
 from ingestd.settings import Camera, Settings
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # The newest frames of a camera among which its filters in use are looked for.
 _RECENT_LIGHTS = 200
+
+_SURVEY_KEPT = timedelta(seconds=60)
 
 
 def catalogue_query(settings: Callable[[], Settings], now: Callable[[], datetime]) -> Callable[[], Figures]:
@@ -34,20 +38,48 @@ def catalogue_query(settings: Callable[[], Settings], now: Callable[[], datetime
     callable
         Raises ``CatalogueUnusable`` where the catalogue cannot be read now.
     """
+    surveyed: tuple[datetime, Settings, Coverage] | None = None
 
     def query() -> Figures:
-        in_force = settings()
+        nonlocal surveyed
+        in_force, time = settings(), now()
         with Catalogue.open(in_force.catalogue_path, read_only=True) as catalogue:
-            return read_figures(catalogue, in_force, now())
+            if surveyed is None or surveyed[1] != in_force or not _is_fresh(surveyed[0], time):
+                surveyed = time, in_force, coverage.survey(catalogue, in_force, time)
+            return read_figures(catalogue, in_force, time, surveyed[2])
 
     return query
 
 
-def read_figures(catalogue: Catalogue, settings: Settings, now: datetime) -> Figures:
-    """Return one reading of an open catalogue."""
+def _is_fresh(surveyed_at: datetime, now: datetime) -> bool:
+    """Return whether a survey of so long ago still stands: it looks at every combination and changes slowly."""
+    return surveyed_at <= now < surveyed_at + _SURVEY_KEPT
+
+
+def read_figures(catalogue: Catalogue, settings: Settings, now: datetime, surveyed: Coverage | None = None) -> Figures:
+    """Return one reading of an open catalogue; ``surveyed`` where the coverage is known already."""
+    if surveyed is None:
+        surveyed = coverage.survey(catalogue, settings, now)
     frames = [FrameCount(row["state"], row["kind"], row["frames"]) for row in catalogue.counts()]
     quality = [_qa_value(row) for row in catalogue.qa_rows(latest=True)]
-    return Figures(frames, quality, list(_MastersInUse(catalogue, settings, now).of_all_cameras()))
+    masters = list(_MastersInUse(catalogue, settings, now).of_all_cameras())
+    return Figures(frames, quality, masters, list(_coverage_counts(surveyed)))
+
+
+def _coverage_counts(surveyed: Coverage) -> Iterator[CoverageCount]:
+    """Yield how the combinations of each camera stand with each kind."""
+    for camera in sorted({cover.combination.camera for cover in surveyed.covers}):
+        for kind in CALIBRATION_KINDS:
+            statuses = [it.status for it in surveyed.covers if (it.combination.camera, it.kind) == (camera, kind)]
+            needs = [it for it in surveyed.needs if (it.camera, it.kind) == (camera, kind)]
+            yield CoverageCount(
+                camera=camera,
+                kind=kind.value,
+                covered=statuses.count(Status.COVERED),
+                expiring=statuses.count(Status.EXPIRING),
+                missing=statuses.count(Status.MISSING),
+                frames_to_take=sum(it.to_minimum for it in needs if it.status is Status.MISSING),
+            )
 
 
 def _qa_value(row: Mapping[str, Any]) -> QaValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.bench import peers, timing
-from tests.bench.report import Goal, Options, Table
+from tests.bench.report import GOALS_SIZE, Goal, Options, Table
 from tests.bench.timing import Contender, Cost
 
 _OURS = "ours"
@@ -15,7 +15,6 @@ _GOALS = {
     "siril winsorized": {10: 2.0, 40: 3.0},
     "iraf sigclip": {10: 4.0, 40: 8.0},
 }
-_GOALS_SIZE = 4096
 _PEAK_MIB = 450.0
 
 
@@ -78,8 +77,8 @@ def _row(count: int, name: str, cost: Cost, ours: Cost, differ: int | str) -> di
 
 
 def _goals(size: int, count: int, name: str, cost: Cost, ours: Cost) -> list[Goal]:
-    """Return the goals that a contender stands for; they are stated for frames of 4096 x 4096."""
-    if size != _GOALS_SIZE:
+    """Return the goals that a contender stands for; see `GOALS_SIZE`."""
+    if size != GOALS_SIZE:
         return []
     if name in {_OURS, _JOB}:
         return [Goal(f"N = {count}: resident memory, {name}", cost.peak_mib, _PEAK_MIB, "MiB")]

@@ -3,7 +3,7 @@
 import pytest
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.records import Kind, Metric
+from ingestd.records import Finding, Kind, Metric, Verdict
 from tests.doors.catalogue_samples import (
     EVENING,
     KEY,
@@ -25,6 +25,8 @@ BIAS, FLAT = group(Kind.BIAS), group(Kind.FLAT, "V")
 B, D, F, L = frame("b"), frame("d", Kind.DARK), frame("f", Kind.FLAT), frame("l", Kind.LIGHT)
 MADE = {record.kind: master(f"master {record.kind}", [record]) for record in (B, D, F)}
 
+CONTRADICTED = Verdict(B.frame_id, (Finding("bias_with_flux", keeps_out=True, text="bright"),), "", "")
+
 QUESTIONS = {
     "unmeasured": lambda c: c.unmeasured(100, NOW),
     "has_unmeasured": lambda c: c.has_unmeasured("main", KEY),
@@ -32,6 +34,8 @@ QUESTIONS = {
     "stale_lights": lambda c: c.stale_lights(100, now=NOW),
     "stale_darks": lambda c: c.stale_darks(),
     "usable_frames": lambda c: c.usable_frames(FLAT, "2026-01-01", "2026-01-31"),
+    "measured_frames": lambda c: c.measured_frames(BIAS, "2026-01-10"),
+    "master_figures": lambda c: c.master_figures(MADE[Kind.BIAS].master_id),
     "masters": lambda c: c.masters("main", KEY, Kind.DARK, since=EVENING, until=NOW),
     "night_masters": lambda c: c.night_masters(BIAS, "2026-01-10"),
     "known_masters": lambda c: c.known_masters([MADE[Kind.BIAS].master_id]),
@@ -61,6 +65,9 @@ CHANGES = {
     ),
     "record_reduction": lambda c: reduce(c, "job 2", L, MADE[Kind.DARK]),
     "keep_reduction": lambda c: c.keep_reduction(L.frame_id, c.current_reduction(L.frame_id), "{}", NOW),
+    "record_verdict": lambda c: c.record_verdict(CONTRADICTED, NOW),
+    "decide_frames": lambda c: c.decide_frames([B.frame_id, L.frame_id], "rejected", "test", NOW),
+    "decide_masters": lambda c: c.decide_masters([MADE[Kind.DARK].master_id], "rejected", "test", NOW),
     "record_wait": lambda c: c.record_wait(L.frame_id, "needs_master", "", "{}", NOW),
     "record_failure": lambda c: c.record_failure("job", L.frame_id, "io_error", NOW, False, False, NOW),
     "quarantine": lambda c: c.quarantine(B.frame_id, "saturated", "", NOW),

@@ -18,6 +18,7 @@ from ingestd.doors.exporter import (
     MAX_SERIES,
     STAGES,
     STATUSES,
+    CoverageCount,
     Figures,
     FrameCount,
     MasterInUse,
@@ -70,6 +71,7 @@ def full() -> Telemetry:
             frames=[FrameCount("done", "bias", 3), FrameCount("waiting", "light", 2)],
             qa=[qa(row.name, 1.5, kind=str(row.kinds[0])) for row in METRICS],
             masters=[MasterInUse("north", "flat", "V", NOW - timedelta(hours=3), NOW - timedelta(hours=2))],
+            coverage=[CoverageCount("north", "flat", 3, 1, 2, 6)],
         )
     )
     shown.frame_taken("north", Kind.BIAS)
@@ -155,6 +157,19 @@ def test_gauges_show_what_was_set() -> None:
         "workers_busy": 1, "workers": 2, "catalogue_readable": 1, "disk_reserve_bytes": 1 << 30,
     }  # fmt: skip
     assert {name: value(text, f"ingestd_{name}") for name in expected} == expected
+
+
+def test_coverage_is_counted_by_camera_and_kind() -> None:
+    text = full().render()
+    names = ("combinations_covered", "combinations_expiring", "combinations_missing", "calibration_frames_to_take")
+    found = [value(text, f"ingestd_{name}", camera="north", kind="flat") for name in names]
+    assert found == [3, 1, 2, 6]
+
+
+def test_coverage_of_cameras_without_a_label_of_their_own_is_added_up() -> None:
+    counts = [CoverageCount(f"camera {number}", "dark", 1, 2, 3, 4) for number in range(50)]
+    text = telemetry(Figures(coverage=counts)).render()
+    assert value(text, "ingestd_combinations_missing", camera="other", kind="dark") == 150
 
 
 def test_validity_and_cameras_follow_new_settings() -> None:

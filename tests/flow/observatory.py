@@ -119,7 +119,7 @@ class Observatory:
 
     def command(self, **request: Any) -> dict[str, Any]:
         """Carry out an operator's command between two ticks, as the daemon does."""
-        answer = carry_out(self.catalogue, request, self.now)
+        answer = carry_out(self.catalogue, self.settings, request, self.now)
         self.flow.look_soon()
         return answer
 

@@ -40,7 +40,7 @@ def test_two_nights_have_the_masters_and_products_that_are_due(expected):
     assert sum(path.startswith("reduced/") for path in expected) == 2 + 4
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_any_order_of_arrival_ends_with_the_same_bytes(source, expected, tmp_path, seed):
     source_of_chance = random.Random(seed)
     with observatory(tmp_path) as place:
@@ -51,7 +51,7 @@ def test_any_order_of_arrival_ends_with_the_same_bytes(source, expected, tmp_pat
         assert place.result() == expected
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_restarts_in_between_change_nothing(source, expected, tmp_path, seed):
     source_of_chance = random.Random(100 + seed)
     left = source_of_chance.sample(source, len(source))

@@ -254,6 +254,19 @@ def test_the_stable_link_points_to_the_current_product(place):
     assert link.resolve() == place.product(LIGHT).resolve()
 
 
+def test_a_renamed_frame_has_one_stable_link(place):
+    path = write_light(place)
+    place.settle()
+    former = link_of(place, LIGHT)
+    path.rename(path.with_name("renamed.fit"))
+    place.settle()
+    write_night(place.incoming, lights=0)
+    place.settle()
+    assert place.light()["state"] == "done"
+    assert link_of(place, "renamed.fit").resolve() == place.product("renamed.fit").resolve()
+    assert not former.is_symlink()
+
+
 def test_a_start_puts_links_right_and_removes_what_was_never_recorded(tmp_path):
     with observatory(tmp_path) as place:
         write_light(place)

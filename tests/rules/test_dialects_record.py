@@ -304,10 +304,22 @@ def test_overscan_a_row_short_is_completed():
     assert "1 row(s) short" in notes
 
 
-def test_overscan_of_a_corner_is_not_used():
+def test_overscan_of_a_corner_gives_one_level_for_all_rows():
     overscan, trim, notes = sections(BIASSEC="[91:100,71:80]", DATASEC="[1:90,1:70]")
-    assert (overscan, trim) == (None, Section(0, 70, 0, 90))
-    assert "covers only 0 of 70 rows" in notes
+    assert (overscan, trim) == (Section(70, 80, 90, 100), Section(0, 70, 0, 90))
+    assert "covers only 0 of 70 rows: one level serves all rows" in notes
+
+
+def test_overscan_above_the_useful_part_gives_one_level():
+    overscan, trim, notes = sections(BIASSEC="[1:100,71:80]", DATASEC="[1:100,1:70]")
+    assert (overscan, trim) == (Section(70, 80, 0, 100), Section(0, 70, 0, 100))
+    assert "one level serves all rows" in notes
+
+
+def test_overscan_of_a_corner_is_not_used_where_the_useful_part_is_not_known():
+    overscan, trim, notes = sections(BIASSEC="[91:100,71:80]")
+    assert (overscan, trim) == (None, None)
+    assert "trim_section" in notes
 
 
 def test_overscan_within_the_useful_part_is_not_used():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestd.doors.catalogue import Catalogue, TakenFrame
-from ingestd.doors.exporter import MasterInUse, Telemetry
+from ingestd.doors.exporter import CoverageCount, MasterInUse, Telemetry
 from ingestd.errors import CatalogueUnusable
 from ingestd.records import (
     Configuration,
@@ -168,6 +168,29 @@ def test_a_scrape_shows_what_is_recorded_also_after_a_restart(catalogue: Catalog
         assert 'ingestd_frames{kind="light",state="waiting"} 1.0' in text
         assert 'ingestd_master_age_seconds{camera="north",filter="",kind="bias"} 7200.0' in text
         assert "ingestd_catalogue_readable 1.0" in text
+
+
+def test_coverage_counts_what_science_used(catalogue: Catalogue, settings: Settings) -> None:
+    """The bias and the dark serve V and R; the flat of V has three of thirty days left, R has none."""
+    build(catalogue, frame(1, Kind.BIAS, NOW - DAY), frame(2, Kind.DARK, NOW - DAY))
+    build(catalogue, frame(3, Kind.FLAT, NOW - 27 * DAY, "V"))
+    take(catalogue, frame(6, Kind.LIGHT, NOW - HOUR, "V"), frame(7, Kind.LIGHT, NOW - 2 * HOUR, "R"))
+    counts = {row.kind: row for row in read_figures(catalogue, settings, NOW).coverage}
+    assert counts["dark"] == CoverageCount("north", "dark", 2, 0, 0, 0)
+    assert counts["flat"] == CoverageCount("north", "flat", 0, 1, 1, 3)
+    # the exact dark carries the bias
+    assert counts["bias"] == CoverageCount("north", "bias", 0, 0, 0, 0)
+
+
+def test_coverage_is_surveyed_at_most_once_a_minute(catalogue: Catalogue, settings: Settings) -> None:
+    clock = [NOW]
+    query = catalogue_query(lambda: settings, lambda: clock[0])
+    assert query().coverage == []
+    take(catalogue, frame(6, Kind.LIGHT, NOW - HOUR, "V"))
+    clock[0] = NOW + timedelta(seconds=59)
+    assert query().coverage == []
+    clock[0] = NOW + timedelta(seconds=60)
+    assert [row.missing for row in query().coverage] == [1, 1, 1]
 
 
 def test_a_missing_catalogue_is_unreadable_not_fatal(settings: Settings) -> None:

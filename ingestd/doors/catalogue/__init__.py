@@ -1,22 +1,27 @@
 """The calibration database: one class, its rooms by what they do, and the values that pass it.
 
 ``connection`` opens it safely; ``arrivals`` takes files in; ``planning`` answers what is due; ``master_recording`` and
-``product_recording`` write what was done, ``decisions`` what went wrong or was ordered; ``retention`` and ``listings``
-read for housekeeping and for people. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures,
-``rows`` turns rows into records. Every method that writes is one transaction; only this package and the schema know
-SQLite.
+``product_recording`` write what was done, ``external`` takes masters made elsewhere, ``decisions`` what went wrong or
+was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and ``listings`` read for housekeeping and for people,
+``science`` what was observed lately, ``exports`` whole tables, ``questions`` what a person asks in SQL. ``staleness``
+says what a change makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into records. Every method that
+writes is one transaction; only this package and the schema know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
 from ingestd.doors.catalogue.connection import CatalogueBusy, CatalogueDamaged
 from ingestd.doors.catalogue.decisions import Decisions
+from ingestd.doors.catalogue.exports import Exported, Exports
+from ingestd.doors.catalogue.flights import Flights
+from ingestd.doors.catalogue.judging import Judging
 from ingestd.doors.catalogue.listings import Listings
-from ingestd.doors.catalogue.master_recording import MasterRecording
 from ingestd.doors.catalogue.mounts import network_filesystem
 from ingestd.doors.catalogue.planning import Planning
 from ingestd.doors.catalogue.product_recording import ProductRecording
+from ingestd.doors.catalogue.questions import Answer, QuestionRefused, Questions
 from ingestd.doors.catalogue.retention import Retention
 from ingestd.doors.catalogue.rows import decode_path, encode_path
+from ingestd.doors.catalogue.science import Science
 from ingestd.doors.catalogue.values import (
     AddedFrame,
     ArrivalRow,
@@ -27,10 +32,13 @@ from ingestd.doors.catalogue.values import (
 
 __all__ = [
     "AddedFrame",
+    "Answer",
     "ArrivalRow",
     "Catalogue",
     "CatalogueBusy",
     "CatalogueDamaged",
+    "Exported",
+    "QuestionRefused",
     "StandingFrame",
     "TakenFrame",
     "decode_path",
@@ -40,5 +48,17 @@ __all__ = [
 ]
 
 
-class Catalogue(Arrivals, Planning, MasterRecording, ProductRecording, Decisions, Retention, Listings):
+class Catalogue(
+    Arrivals,
+    Planning,
+    Judging,
+    ProductRecording,
+    Decisions,
+    Flights,
+    Retention,
+    Science,
+    Exports,
+    Questions,
+    Listings,
+):
     """The calibration database; see ``Connection.open``."""

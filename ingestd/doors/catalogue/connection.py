@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BUSY_TIMEOUT_MS = 30_000
 _WAL_LIMIT_BYTES = 64 << 20
 _CACHE_KIB = 16 << 10
+_PAGE_ROWS = 500
 _TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -158,6 +159,18 @@ class Connection:
             return self._db.conn.execute(sql, parameters or {}).fetchall()
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
+
+    def _stream(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a query as they are found: all of one state of the database, however long it takes."""
+        cursor = self._db.conn.cursor()
+        try:
+            cursor.execute(sql, parameters or {})
+            while page := cursor.fetchmany(_PAGE_ROWS):
+                yield from page
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
+        finally:
+            cursor.close()
 
     def _row(self, sql: str, parameters: Mapping[str, object] | None = None) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""

@@ -155,7 +155,7 @@ class Decisions(Staleness):
 
 
 _QUARANTINE = """UPDATE frames SET state = 'quarantined', reason = :reason, detail = :detail, stale = 0,
-    retry_at = NULL, changed_at = :now WHERE frame_id = :frame_id AND superseded_by IS NULL"""
+    measured = 0, screened = NULL, findings = NULL, retry_at = NULL, changed_at = :now WHERE frame_id = :frame_id AND superseded_by IS NULL"""
 _COUNT_FAILURE = """INSERT INTO failures (job_id, frame_id, master_group, attempts, deaths, next_try, reason, final)
     VALUES (:job_id, :frame_id, :master_group, 1, :death, :next_try, :reason, :final)
     ON CONFLICT (job_id) DO UPDATE SET attempts = attempts + 1, deaths = deaths + excluded.deaths,
@@ -172,12 +172,13 @@ _REQUEUE = """UPDATE frames SET stale = 1, retry_at = NULL, changed_at = :now,
     reason = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN 'due' ELSE reason END,
     detail = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN '' ELSE detail END,
     state = CASE WHEN state IN ('quarantined', 'failed') THEN 'waiting' ELSE state END
-    WHERE takes_part = 1 AND superseded_by IS NULL AND frame_id IN (SELECT value FROM json_each(:ids))"""
+    WHERE takes_part = 1 AND superseded_by IS NULL AND decision IS NOT 'rejected'
+    AND frame_id IN (SELECT value FROM json_each(:ids))"""
 _REQUEUE_ALL_LIGHTS = """UPDATE frames SET stale = 1, retry_at = NULL, changed_at = :now,
     reason = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN 'due' ELSE reason END,
     detail = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN '' ELSE detail END,
     state = CASE WHEN state IN ('quarantined', 'failed') THEN 'waiting' ELSE state END
-    WHERE takes_part = 1 AND superseded_by IS NULL AND kind = 'light'"""
+    WHERE takes_part = 1 AND superseded_by IS NULL AND decision IS NOT 'rejected' AND kind = 'light'"""
 # An unequal stamp makes the next scan read the file again.
 _READ_AGAIN = """UPDATE sightings SET ctime_ns = 0 WHERE gone_at IS NULL AND frame_id IN (
     SELECT frame_id FROM frames WHERE takes_part = 0 AND superseded_by IS NULL

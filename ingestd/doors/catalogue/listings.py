@@ -60,6 +60,14 @@ class Listings(Reading):
         where = _where({**_MASTER_FILTERS, **({} if all else {"current": "current = 1"})}, {**filters, "current": ""})
         return self._dicts(f"{_MASTER_LIST} {where} {_MASTER_ORDER}", filters)
 
+    def find_masters(self, text: str) -> list[dict[str, Any]]:
+        """Return the masters that a path, a file name or at least 4 digits of a master_id name."""
+        parameters = {"text": encode_path(text), "end": f"%/{_like(encode_path(text))}", "id": text.lower()}
+        rows = self._dicts(_FIND_MASTERS_BY_NAME, parameters)
+        if not rows and len(text) >= _FEWEST_DIGITS and set(text.lower()) <= set("0123456789abcdef"):
+            rows = self._dicts(_FIND_MASTERS_BY_ID, parameters)
+        return rows
+
     def qa_rows(
         self,
         *,
@@ -163,6 +171,10 @@ _FIND_ARRIVING = f"{_ARRIVING_COLUMNS} WHERE path = :text OR path LIKE :end ESCA
 _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
     member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes
     FROM masters"""
+_FEWEST_DIGITS = 4
+_FIND_MASTERS = """SELECT master_id, kind, camera, night, path, current, decision, pruned_at FROM masters"""
+_FIND_MASTERS_BY_NAME = f"{_FIND_MASTERS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY master_id"
+_FIND_MASTERS_BY_ID = f"{_FIND_MASTERS} WHERE master_id >= :id AND master_id < :id || 'g' ORDER BY master_id"
 _MASTER_ORDER = "ORDER BY camera, kind, configuration, filter_name, night, exposure_s, ccd_temp_c, master_id"
 _MASTER_FILTERS = {"kind": "kind = :kind", "camera": "camera = :camera"}
 _QA_LIST = "SELECT * FROM qa_list"

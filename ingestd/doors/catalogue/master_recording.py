@@ -39,14 +39,26 @@ class MasterRecording(Figures):
         """
         with self.transaction():
             self._replace_figures_of_frame(frame_id, outcome, unit_of, is_current=True)
-            parameters = {"frame_id": frame_id, "now": time_text(now)}
+            parameters = {"frame_id": frame_id, "job_id": outcome.job_id, "now": time_text(now)}
+            was_measured = bool(self._value(_WAS_MEASURED, parameters))
             self._write(_MEASURED, parameters)
             self._forget_failures(frame_id)
             self._refresh_membership([frame_id], now)
-            self._touch_nights_of_frame(frame_id, now)
+            self._stand(frame_id, now)
+            if was_measured:
+                self._mark_nights_of_frame(frame_id)
+            else:
+                self._touch_nights_of_frame(frame_id, now)
 
     def record_master(
-        self, master: Master, job_id: str, outcome: Outcome, units: Mapping[str, str], now: datetime
+        self,
+        master: Master,
+        job_id: str,
+        outcome: Outcome,
+        units: Mapping[str, str],
+        now: datetime,
+        *,
+        order: str = "",
     ) -> None:
         """Record a master that was built; it is not current before its night is settled.
 
@@ -62,8 +74,10 @@ class MasterRecording(Figures):
             The unit of each metric by name.
         now : datetime
             The time of the change.
+        order : str
+            What of the order is to be kept, to build it once more: ``rules.orders.order_text``.
         """
-        row = {**master_row(master), "size_bytes": outcome.size_bytes, "now": time_text(now)}
+        row = {**master_row(master), "size_bytes": outcome.size_bytes, "order": order, "now": time_text(now)}
         members: list[dict[str, object]] = [
             {"master_id": master.master_id, "position": position, "frame_id": frame_id}
             for position, frame_id in enumerate(master.members)
@@ -163,19 +177,20 @@ class MasterRecording(Figures):
         self._refresh_membership(members, now)
 
 
-_MEASURED = """UPDATE frames SET measured = 1, stale = 0, retry_at = NULL, changed_at = :now,
+_WAS_MEASURED = "SELECT measured FROM frames WHERE frame_id = :frame_id"
+_MEASURED = """UPDATE frames SET measured = 1, measured_job = :job_id, stale = 0, retry_at = NULL, changed_at = :now,
     state = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN 'done' ELSE state END,
     detail = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN '' ELSE detail END,
     reason = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN 'catalogued' ELSE reason END
     WHERE frame_id = :frame_id"""
 _CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-        night, first_obs, last_obs, member_count, grade, path, sha256, size_bytes, created_at)
+        night, first_obs, last_obs, member_count, grade, path, sha256, size_bytes, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
-        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :size_bytes, :now)
+        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :size_bytes, :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
         night = excluded.night, grade = excluded.grade, path = excluded.path, sha256 = excluded.sha256,
-        size_bytes = excluded.size_bytes, pruned_at = NULL"""
+        size_bytes = excluded.size_bytes, order_json = excluded.order_json, pruned_at = NULL"""
 _DROP_MEMBERS = "DELETE FROM members WHERE master_id = :master_id"
 _DROP_PARENTS = "DELETE FROM parents WHERE master_id = :master_id"
 _PUT_MEMBER = "INSERT INTO members (master_id, position, frame_id) VALUES (:master_id, :position, :frame_id)"
@@ -185,8 +200,10 @@ _WANTED_MASTERS = """SELECT master_id FROM masters
 _FLIPPED_MASTERS = """SELECT * FROM masters
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name IS :filter_name
     AND night = :night AND current = 1 AND master_id NOT IN (SELECT value FROM json_each(:ids))
+    AND decision IS NOT 'pinned'
     UNION ALL
-    SELECT * FROM masters WHERE master_id IN (SELECT value FROM json_each(:ids)) AND current = 0"""
+    SELECT * FROM masters WHERE master_id IN (SELECT value FROM json_each(:ids)) AND current = 0
+    AND decision IS NOT 'rejected'"""
 _SETTLE_NIGHT = """UPDATE nights SET stale = 0
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :filter_name
     AND night = :night"""

@@ -11,15 +11,17 @@ from ingestd.doors.catalogue.rows import (
     optional_text,
     optional_time_text,
     read_failure,
+    read_metric,
     read_time,
+    read_verdict,
     time_text,
 )
-from ingestd.records import Group, Kind, StaleNight
+from ingestd.records import Group, Kind, MeasuredFrame, StaleNight
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ingestd.records import Failure, FrameRecord, Master
+    from ingestd.records import Failure, FrameRecord, Master, Metric
 
 _EVER = "9999"
 _NEVER = ""
@@ -82,7 +84,8 @@ class Planning(Reading):
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the good frames of a group in a range of nights, ordered by observation time and frame_id.
 
-        Good: measured, still there, newest of its pixels, not quarantined, and no flag keeps it out of masters.
+        Good: measured, its pixels not contradicting its header (or accepted all the same), still there, newest of its
+        pixels, not quarantined, and no flag keeps it out of masters.
         """
         parameters = {
             "camera": group.camera,
@@ -93,6 +96,31 @@ class Planning(Reading):
             "last_night": last_night,
         }
         return self._frames(self._rows(_USABLE, parameters))
+
+    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+        """Return the frames of a group and night that would be good but for their pixels, with what is known of those.
+
+        Ordered by observation time and frame_id.
+        """
+        parameters = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "group_filter": group_filter(group.kind, group.filter_name),
+            "night": night,
+        }
+        rows = self._rows(_MEASURED_FRAMES, parameters)
+        figures: dict[str, list[Metric]] = {row["frame_id"]: [] for row in rows}
+        for row in self._rows(_FIGURES_OF_FRAMES, {"ids": json.dumps(list(figures))}):
+            figures[row["frame_id"]].append(read_metric(row))
+        return [
+            MeasuredFrame(frame, row["measured_job"] or "", tuple(figures[frame.frame_id]), read_verdict(row))
+            for frame, row in zip(self._frames(rows), rows, strict=True)
+        ]
+
+    def master_figures(self, master_id: str) -> tuple[Metric, ...]:
+        """Return what was measured on a master."""
+        return tuple(read_metric(row) for row in self._rows(_FIGURES_OF_MASTER, {"master_id": master_id}))
 
     def masters(
         self,
@@ -184,7 +212,16 @@ _USABLE = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
     AND night BETWEEN :first_night AND :last_night AND measured = 1 AND live = 1 AND takes_part = 1
     AND superseded_by IS NULL AND state <> 'quarantined' AND flags = '[]'
+    AND (screened = '' OR decision = 'accepted')
     ORDER BY obs_start, frame_id"""
+_MEASURED_FRAMES = """SELECT * FROM frames INDEXED BY frames_usable
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
+    AND night = :night AND measured = 1 AND live = 1 AND takes_part = 1 AND superseded_by IS NULL AND flags = '[]'
+    ORDER BY obs_start, frame_id"""
+_FIGURES_OF_FRAMES = """SELECT frame_id, name, value, error, plane FROM metrics
+    WHERE frame_id IN (SELECT value FROM json_each(:ids)) ORDER BY metric_id"""
+_FIGURES_OF_MASTER = """SELECT name, value, error, plane FROM metrics WHERE master_id = :master_id
+    ORDER BY metric_id"""
 _MASTERS = """SELECT master_id FROM masters INDEXED BY masters_current
     WHERE camera = :camera AND configuration = :configuration AND kind = :kind
     AND last_obs BETWEEN :since AND :until AND current = 1 AND pruned_at IS NULL

@@ -33,6 +33,7 @@ class ProductRecording(Figures):
         now: datetime,
         *,
         units: Mapping[str, str] | None = None,
+        order: str = "",
     ) -> None:
         """Record a product as the current one of its frame, with masters, steps and figures.
 
@@ -55,6 +56,8 @@ class ProductRecording(Figures):
             The time of the change.
         units : mapping, optional
             The unit of each metric by name.
+        order : str
+            What of the order is to be kept, to reduce it once more: ``rules.orders.order_text``.
         """
         masters = job.member.masters
         row: dict[str, object] = {
@@ -69,6 +72,7 @@ class ProductRecording(Figures):
             "gain_e_per_adu": finite(job.gain_e_per_adu),
             "gain_source": clean_text(job.gain_source),
             "explanation": clean_text(explanation),
+            "order": order,
             "now": time_text(now),
         }
         with self.transaction():
@@ -155,13 +159,14 @@ def _step_rows(job_id: str, outcome: Outcome) -> list[dict[str, object]]:
 
 
 _PUT_REDUCTION = """INSERT INTO reductions (reduction_id, frame_id, night, path, sha256, size_bytes, provisional,
-        better_possible, current, gain_e_per_adu, gain_source, created_at)
+        better_possible, current, gain_e_per_adu, gain_source, order_json, created_at)
     VALUES (:reduction_id, :frame_id, :night, :path, :sha256, :size_bytes, :provisional, :better_possible, 0,
-        :gain_e_per_adu, :gain_source, :now)
+        :gain_e_per_adu, :gain_source, :order, :now)
     ON CONFLICT (reduction_id) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, provisional = excluded.provisional,
         better_possible = excluded.better_possible, gain_e_per_adu = excluded.gain_e_per_adu,
-        gain_source = excluded.gain_source, created_at = excluded.created_at, pruned_at = NULL"""
+        gain_source = excluded.gain_source, order_json = excluded.order_json,
+        created_at = excluded.created_at, pruned_at = NULL"""
 _DROP_USED_MASTERS = "DELETE FROM used_masters WHERE reduction_id = :reduction_id"
 _DROP_STEPS = "DELETE FROM steps WHERE reduction_id = :reduction_id"
 _PUT_USED_MASTER = """INSERT INTO used_masters (reduction_id, kind, master_id, how, age_h, delta_temp_c, exposure_ratio)
@@ -173,13 +178,16 @@ _IS_CURRENT = "SELECT current FROM reductions WHERE reduction_id = :reduction_id
 _HAS_REDUCTION = """SELECT EXISTS (SELECT 1 FROM reductions
     WHERE reduction_id = :job_id AND frame_id = :frame_id AND pruned_at IS NULL)"""
 _CURRENT_PRODUCT = """UPDATE reductions SET current = reduction_id = :job_id
-    WHERE frame_id = :frame_id AND (SELECT superseded_by FROM frames WHERE frame_id = :frame_id) IS NULL"""
+    WHERE frame_id = :frame_id AND EXISTS (SELECT 1 FROM frames
+        WHERE frame_id = :frame_id AND superseded_by IS NULL AND decision IS NOT 'rejected')"""
 _CURRENT_FIGURES = """UPDATE metrics SET current = job_id = :job_id
-    WHERE frame_id = :frame_id AND (SELECT superseded_by FROM frames WHERE frame_id = :frame_id) IS NULL"""
+    WHERE frame_id = :frame_id AND EXISTS (SELECT 1 FROM frames
+        WHERE frame_id = :frame_id AND superseded_by IS NULL AND decision IS NOT 'rejected')"""
 _REDUCED = """UPDATE frames SET changed_at = :now, retry_at = NULL, detail = '',
     state = CASE WHEN r.provisional THEN 'provisional' ELSE 'done' END,
     reason = CASE WHEN r.provisional THEN 'missing_master' ELSE 'reduced' END
-    FROM reductions r WHERE r.reduction_id = :job_id AND frames.frame_id = :frame_id AND superseded_by IS NULL"""
+    FROM reductions r WHERE r.reduction_id = :job_id AND frames.frame_id = :frame_id AND superseded_by IS NULL
+    AND decision IS NOT 'rejected'"""
 _NOT_STALE = "UPDATE frames SET stale = 0 WHERE frame_id = :frame_id"
 _WAIT = """UPDATE frames SET state = 'waiting', reason = :reason, detail = :detail, explanation = :explanation,
     stale = :reason = 'disk_full', changed_at = :now

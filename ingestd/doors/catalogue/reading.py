@@ -45,6 +45,9 @@ class Reading(Connection):
             detail=row["detail"],
             is_live=bool(row["live"]),
             superseded_by=row["superseded_by"],
+            takes_part=bool(row["takes_part"]),
+            decision=row["decision"] or "",
+            is_unreadable=row["state"] == "quarantined" and not row["measured"] and row["decision"] != "rejected",
         )
 
     def path_of(self, frame_id: str) -> str | None:

@@ -25,8 +25,12 @@ class Retention(Reading):
         return [(row["frame_id"], decode_path(row["path"]), row["night"]) for row in self._rows(_CURRENT_PRODUCTS)]
 
     def withdrawn_products(self, frame_ids: Iterable[str]) -> list[str]:
-        """Return the products of those of the frames that are superseded, and of frames that one of them supersedes."""
+        """Return the products of those of the frames that are superseded or put aside, or that one of them supersedes."""
         return [decode_path(row["path"]) for row in self._rows(_WITHDRAWN, {"ids": json.dumps(list(frame_ids))})]
+
+    def former_products(self, frame_id: str) -> list[str]:
+        """Return the products of a frame that stand beside its current one."""
+        return [decode_path(row["path"]) for row in self._rows(_FORMER_PRODUCTS, {"frame_id": frame_id})]
 
     def superseded_products(self, keep: int) -> list[tuple[str, str]]:
         """Return (reduction_id, path) of products that are not current, beyond the newest ``keep`` of each frame."""
@@ -62,7 +66,10 @@ _CURRENT_PRODUCTS = "SELECT frame_id, path, night FROM reductions WHERE current 
 _WITHDRAWN = """SELECT path FROM reductions WHERE pruned_at IS NULL AND frame_id IN (
         SELECT frame_id FROM frames WHERE superseded_by IN (SELECT value FROM json_each(:ids))
         UNION SELECT frame_id FROM frames
-        WHERE frame_id IN (SELECT value FROM json_each(:ids)) AND superseded_by IS NOT NULL)"""
+        WHERE frame_id IN (SELECT value FROM json_each(:ids))
+        AND (superseded_by IS NOT NULL OR decision = 'rejected'))"""
+_FORMER_PRODUCTS = """SELECT path FROM reductions
+    WHERE frame_id = :frame_id AND current = 0 AND pruned_at IS NULL"""
 _SUPERSEDED_PRODUCTS = """SELECT reduction_id, path FROM (
         SELECT reduction_id, path,
             row_number() OVER (PARTITION BY frame_id ORDER BY created_at DESC, reduction_id) AS age

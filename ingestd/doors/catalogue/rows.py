@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
-from ingestd.records import Configuration, Failure, FrameRecord, Kind, Master, Plane, Section
+from ingestd.records import Configuration, Failure, Finding, FrameRecord, Kind, Master, Metric, Plane, Section, Verdict
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 _INT64 = 1 << 63
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\\\x7f\udc80-\udcff]")
@@ -280,12 +281,39 @@ def read_master(row: sqlite3.Row) -> Master:
         path=decode_path(row["path"]),
         sha256=row["sha256"],
         grade=row["grade"],
+        is_pinned=row["decision"] == "pinned",
     )
 
 
 def _identities(text: str | None) -> tuple[str, ...]:
     """Return the hashes in a text, each once in memory: rolling masters share most of their members."""
     return tuple(map(sys.intern, (text or "").split()))
+
+
+def read_metric(row: sqlite3.Row) -> Metric:
+    """Return the figure in a row of table ``metrics``."""
+    return Metric(row["name"], row["value"], row["error"], row["plane"])
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def findings_json(findings: Sequence[Finding]) -> str:
+    """Return findings as a JSON list of [code, keeps out, text]."""
+    return as_json([[finding.code, finding.keeps_out, finding.text] for finding in findings])
+
+
+def read_findings(text: str | None) -> tuple[Finding, ...]:
+    """Return the findings that ``findings_json`` wrote."""
+    return tuple(Finding(code, bool(keeps_out), text) for code, keeps_out, text in json.loads(text or "[]"))
+
+
+def read_verdict(row: sqlite3.Row) -> Verdict | None:
+    """Return the verdict in a row of table ``frames``, or None if none was given."""
+    if row["screened"] is None:
+        return None
+    findings = read_findings(row["findings"])
+    return Verdict(row["frame_id"], findings, row["reference_id"] or "", row["pedestal_id"] or "")
 
 
 def read_failure(row: sqlite3.Row) -> Failure:

@@ -1,4 +1,4 @@
-"""What a change makes stale: frames touch nights, masters touch science frames, flat nights and dark masters."""
+"""What a change makes stale: frames touch nights; masters touch science frames, dark masters, and later nights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import time_text
+from ingestd.doors.catalogue.rows import clean_text, group_filter, read_verdict, time_text
 from ingestd.records import CALIBRATION_KINDS, Kind
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ class Staleness(Reading):
         last = later_night(row["night"], ceil(self._rule(Kind(row["kind"])).window_d))
         self._write(_TOUCH_NIGHTS, {**dict(row), "last_night": last, "now": time_text(now)})
 
+    def _mark_nights_of_frame(self, frame_id: str) -> None:
+        """Mark the same nights without a new burst: what is known of a frame changed, and nothing more will come."""
+        row = self._row(_GROUP_OF_FRAME, {"frame_id": frame_id})
+        if row is None or row["night"] is None or row["kind"] not in CALIBRATION_KINDS:
+            return
+        last = later_night(row["night"], ceil(self._rule(Kind(row["kind"])).window_d))
+        self._write(_MARK_NIGHTS, {**dict(row), "last_night": last})
+
     def _touch_what_masters_serve(
         self, masters: Iterable[sqlite3.Row], now: datetime, valid_d: float | None = None
     ) -> None:
@@ -60,6 +68,9 @@ class Staleness(Reading):
                 self._write(_TOUCH_FLAT_NIGHTS, parameters)
             if kind is Kind.BIAS:
                 self._write(_TOUCH_DARKS, parameters)
+                self._write(_MARK_DARK_NIGHTS, parameters)
+            parameters |= {"kind": kind.value, "group_filter": group_filter(kind, master["filter_name"])}
+            self._write(_MARK_REFERRING_NIGHTS, parameters)
 
     def _touch_lights_of_gain(self, parameters: Mapping[str, Any]) -> None:
         """Mark the later science frames without a gain of their own: flats of earlier nights give it, in any filter."""
@@ -86,6 +97,7 @@ class Staleness(Reading):
                 self._revive(row["frame_id"], now)
             elif row["frame_id"] != newest and row["superseded_by"] != newest:
                 self._supersede(row["frame_id"], newest, now)
+                self._inherit(row["frame_id"], newest, now)
 
     def _supersede(self, frame_id: str, newest: str, now: datetime) -> None:
         """Make a frame neither a member of a new build nor the owner of a current product."""
@@ -100,7 +112,51 @@ class Staleness(Reading):
         parameters = {"frame_id": frame_id, "now": time_text(now)}
         self._write(_REVIVE, parameters)
         self._write(_RESTORE_FIGURES, parameters)
+        self._stand(frame_id, now)
         self._touch_nights_of_frame(frame_id, now)
+
+    # --- the verdict on the pixels, and the operator's word ----------------------------------------------------------
+
+    def _stand(self, frame_id: str, now: datetime) -> None:
+        """Give a frame the state that follows from the verdict on its pixels and from the operator's word.
+
+        A rejected frame, and one that its pixels contradict unless it was accepted, is quarantined: no member of a new
+        build, without a current product, its figures no longer current. Any other that was so is let in again. A frame
+        that is quarantined because it cannot be read stays so.
+        """
+        row = self._row(_STANDING, {"frame_id": frame_id})
+        if row is None or row["superseded_by"] is not None:
+            return
+        parameters: dict[str, object] = {"frame_id": frame_id, "now": time_text(now)}
+        if row["decision"] == "rejected":
+            self._put_aside(parameters, "rejected", self._word_on(frame_id))
+        elif row["measured"] and row["screened"] and row["decision"] != "accepted":
+            verdict = read_verdict(row)
+            self._put_aside(parameters, row["screened"], "" if verdict is None else verdict.detail)
+        elif row["state"] == "quarantined" and (row["measured"] or row["reason"] == "rejected"):
+            self._write(_LET_IN, parameters)
+            self._write(_RESTORE_FIGURES, parameters)
+            self._refresh_membership([frame_id], now)
+
+    def _put_aside(self, parameters: dict[str, object], reason: str, detail: str) -> None:
+        """Quarantine a frame and withdraw what it gave."""
+        self._write(_PUT_ASIDE, {**parameters, "reason": reason, "detail": clean_text(detail)})
+        self._write(_WITHDRAW_PRODUCT, parameters)
+        self._write(_WITHDRAW_FIGURES, parameters)
+
+    def _word_on(self, frame_id: str) -> str:
+        """Return what the operator said last of a frame, and how to take it back."""
+        row = self._row(_LAST_WORD, {"frame_id": frame_id})
+        said = "" if row is None else f"{row['time']}: {row['reason']}. "
+        return f"rejected by an operator {said}To take it back: ingestd restore {frame_id[:8]}"
+
+    def _inherit(self, frame_id: str, heir: str, now: datetime) -> None:
+        """Let the operator's word on a frame hold for the one with the same pixels that supersedes it."""
+        parameters = {"frame_id": frame_id, "heir": heir, "now": time_text(now)}
+        if self._write(_INHERIT, parameters):
+            self._write(_INHERIT_WORD, parameters)
+            self._stand(heir, now)
+            self._mark_nights_of_frame(heir)
 
 
 def later_night(night: str, days: int) -> str:
@@ -116,6 +172,24 @@ _GROUP_OF_FRAME = """SELECT camera, kind, configuration, group_filter, night FRO
 _TOUCH_NIGHTS = """UPDATE nights SET stale = 1, touched_at = :now
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
     AND night BETWEEN :night AND :last_night"""
+_MARK_NIGHTS = """UPDATE nights SET stale = 1
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
+    AND night BETWEEN :night AND :last_night"""
+# Only frames judged by this master, by an older one or by none can have another reference now.
+_MARK_REFERRING_NIGHTS = """UPDATE nights SET stale = 1
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
+    AND night > :night AND night <= :last_night AND night IN (
+        SELECT f.night FROM frames f LEFT JOIN masters r ON r.master_id = f.reference_id
+        WHERE f.camera = :camera AND f.kind = :kind AND f.configuration = :configuration
+        AND f.group_filter = :group_filter AND f.night > :night AND f.night <= :last_night AND f.measured = 1
+        AND (r.night IS NULL OR r.night <= :night OR r.exposure_s IS NOT f.exposure_s))"""
+_MARK_DARK_NIGHTS = """UPDATE nights SET stale = 1
+    WHERE camera = :camera AND kind = 'dark' AND configuration = :configuration AND filter_name = ''
+    AND night BETWEEN :night AND :last_night AND night IN (
+        SELECT f.night FROM frames f LEFT JOIN masters r ON r.master_id = f.pedestal_id
+        WHERE f.camera = :camera AND f.kind = 'dark' AND f.configuration = :configuration
+        AND f.group_filter = '' AND f.night BETWEEN :night AND :last_night AND f.measured = 1
+        AND (r.night IS NULL OR r.night <= :night))"""
 _TOUCH_LIGHTS = """UPDATE frames SET stale = 1
     WHERE camera = :camera AND configuration = :configuration AND night BETWEEN :first_night AND :last_night
     AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
@@ -138,7 +212,8 @@ _REFRESH_MEMBERSHIP = """UPDATE frames SET changed_at = :now, reason = CASE WHEN
 _TWINS = """SELECT twin.frame_id, twin.superseded_by,
         (SELECT max(mtime_ns) FROM sightings s WHERE s.frame_id = twin.frame_id AND s.gone_at IS NULL) AS mtime_ns
     FROM frames f JOIN frames twin ON twin.data_sha256 = f.data_sha256 AND twin.configuration = f.configuration
-    WHERE f.frame_id = :frame_id AND twin.state <> 'quarantined'"""
+    WHERE f.frame_id = :frame_id
+    AND (twin.state <> 'quarantined' OR twin.measured = 1 OR twin.decision = 'rejected')"""
 _SUPERSEDE = """UPDATE frames SET superseded_by = :newest, state = 'done', reason = 'superseded', detail = '',
     stale = 0, retry_at = NULL, changed_at = :now WHERE frame_id = :frame_id"""
 _WITHDRAW_PRODUCT = "UPDATE reductions SET current = 0 WHERE frame_id = :frame_id AND current = 1"
@@ -148,4 +223,18 @@ _REVIVE = """UPDATE frames SET superseded_by = NULL, changed_at = :now,
     state = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'waiting' ELSE 'done' END,
     reason = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'due' ELSE 'catalogued' END
     WHERE frame_id = :frame_id"""
+_STANDING = """SELECT frame_id, state, reason, measured, superseded_by, screened, findings, reference_id, pedestal_id,
+    decision FROM frames WHERE frame_id = :frame_id"""
+_PUT_ASIDE = """UPDATE frames SET state = 'quarantined', reason = :reason, detail = :detail, stale = 0, retry_at = NULL,
+    changed_at = :now WHERE frame_id = :frame_id"""
+_LET_IN = """UPDATE frames SET changed_at = :now, detail = '', stale = takes_part AND (kind = 'light' OR measured = 0),
+    state = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'waiting' ELSE 'done' END,
+    reason = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'due' ELSE 'catalogued' END
+    WHERE frame_id = :frame_id"""
+_LAST_WORD = """SELECT time, reason FROM decisions WHERE frame_id = :frame_id ORDER BY decision_id DESC LIMIT 1"""
+_INHERIT = """UPDATE frames SET decision = (SELECT decision FROM frames WHERE frame_id = :frame_id)
+    WHERE frame_id = :heir AND decision IS NULL
+    AND (SELECT decision FROM frames WHERE frame_id = :frame_id) IS NOT NULL"""
+_INHERIT_WORD = """INSERT INTO decisions (time, decision, frame_id, reason)
+    SELECT :now, decision, :heir, reason FROM decisions WHERE frame_id = :frame_id ORDER BY decision_id DESC LIMIT 1"""
 _RESTORE_FIGURES = "UPDATE metrics SET current = 1 WHERE frame_id = :frame_id AND kind <> 'light'"

@@ -57,7 +57,11 @@ class AddedFrame:
 
 @dataclass(frozen=True, slots=True)
 class StandingFrame:
-    """A frame with its place in the catalogue."""
+    """A frame with its place in the catalogue.
+
+    ``takes_part``: it is to be measured or reduced. ``decision`` is the operator's word in force, or an empty text;
+    ``is_unreadable`` says that it is quarantined because of its bytes, which no word can mend.
+    """
 
     record: FrameRecord
     state: State
@@ -65,6 +69,9 @@ class StandingFrame:
     detail: str
     is_live: bool
     superseded_by: str | None
+    takes_part: bool = True
+    decision: str = ""
+    is_unreadable: bool = False
 
 
 def rejected_record(frame_id: str, camera: str) -> FrameRecord:

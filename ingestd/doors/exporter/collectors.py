@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from ingestd.doors.exporter.figures import FrameCount, LastGood, MasterInUse, QaValue
+    from ingestd.doors.exporter.figures import CoverageCount, FrameCount, LastGood, MasterInUse, QaValue
 
 GAUGES = {
     "ingestd_queue_depth": "Jobs and rebuilds that are due and not yet finished.",
@@ -32,6 +32,13 @@ GAUGES = {
     "ingestd_last_tick_timestamp_seconds": "When the daemon last finished a round of its work.",
     "ingestd_workers": "Worker processes.",
     "ingestd_workers_busy": "Worker processes that are executing a job.",
+}
+
+COVERAGE = {
+    "ingestd_combinations_covered": ("covered", "Combinations that science used lately and a valid master serves."),
+    "ingestd_combinations_expiring": ("expiring", "Those that no master will serve in a week."),
+    "ingestd_combinations_missing": ("missing", "Those that no valid master serves."),
+    "ingestd_calibration_frames_to_take": ("frames_to_take", "Fewest frames that would make what is missing."),
 }
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
@@ -62,7 +69,12 @@ class CatalogueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the newest reading."""
         figures, is_answering = self._last_good.get()
-        families = [self._frames(figures.frames), *self._masters(figures.masters), *self._quality(figures.qa)]
+        families = [
+            self._frames(figures.frames),
+            *self._masters(figures.masters),
+            *self._coverage(figures.coverage),
+            *self._quality(figures.qa),
+        ]
         yield from (family.metric for family in families)
         yield _gauge("ingestd_catalogue_readable", "1 if the catalogue answered when last asked.", float(is_answering))
         cut = float(sum(family.cut for family in families))
@@ -96,6 +108,18 @@ class CatalogueCollector(Collector):
                 age.put(labels, _age_s(row.first_obs, row.last_obs, now))
                 last.put(labels, row.last_obs.timestamp())
         yield from (available, age, last)
+
+    def _coverage(self, counts: Sequence[CoverageCount]) -> Iterator[Family]:
+        """Yield how the combinations that science used lately are covered; cameras of one label are added up."""
+        for name, (field, help_text) in COVERAGE.items():
+            numbers: dict[tuple[str, str], int] = {}
+            for count in counts:
+                key = self._labels.camera(count.camera), self._labels.kind(count.kind)
+                numbers[key] = numbers.get(key, 0) + getattr(count, field)
+            family = Family(name, help_text, ("camera", "kind"))
+            for labels, number in numbers.items():
+                family.put(labels, number)
+            yield family
 
     def _quality(self, values: Sequence[QaValue]) -> Iterator[Family]:
         """Yield one family for each declared quality figure that has a value, the newest values first."""

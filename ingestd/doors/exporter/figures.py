@@ -53,12 +53,28 @@ class MasterInUse:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageCount:
+    """How many combinations that science used lately a kind of calibration covers, will soon not cover, does not cover.
+
+    ``frames_to_take`` is the smallest number of frames that would make the masters that are missing.
+    """
+
+    camera: str
+    kind: str
+    covered: int
+    expiring: int
+    missing: int
+    frames_to_take: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """One reading of the catalogue."""
 
     frames: Sequence[FrameCount] = ()
     qa: Sequence[QaValue] = ()
     masters: Sequence[MasterInUse] = ()
+    coverage: Sequence[CoverageCount] = ()
 
 
 class LastGood:

@@ -27,6 +27,7 @@ _DROPPED_INDEXED = re.compile(
     r"|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[3-9][A-Z]?$"  # a product has two axes
     r"|(CD|PC)(\d_[3-9]|[3-9]_\d)[A-Z]?$"
     r"|WCSAXES[A-Z]?$"
+    r"|([ABDT]SEC|BIASSEC|TRIMSEC|DATASEC|AMPSEC)(\d{1,2}|[A-H])$"  # amplifiers in the raw image
 )
 _CRPIX = re.compile(r"CRPIX([12])[A-Z]?$")
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}$")
@@ -36,7 +37,13 @@ _VALUE = (
 _VALID = re.compile(rb"(?:(?=[A-Z0-9_-]+ *= )[A-Z0-9_ -]{8}|HIERARCH [A-Z0-9_ -]+)= *" + _VALUE)
 
 
-def copied_cards(raw_cards: Iterable[bytes], dropped: Iterable[str] = (), trim: Section | None = None) -> list[bytes]:
+Gaps = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+"""Columns, and rows, of a raw image that lie between the parts of a product, each as (start, end)."""
+
+
+def copied_cards(
+    raw_cards: Iterable[bytes], dropped: Iterable[str] = (), trim: Section | None = None, gaps: Gaps = ((), ())
+) -> list[bytes]:
     """Return the cards of a raw header that hold for a product, in their order, every one valid FITS.
 
     Parameters
@@ -48,6 +55,8 @@ def copied_cards(raw_cards: Iterable[bytes], dropped: Iterable[str] = (), trim: 
     trim : Section, optional
         The part of the raw image that the product holds: CRPIX1 and CRPIX2 of every alternate WCS are reduced by its
         origin.
+    gaps : pair of tuples of (start, end), optional
+        Columns and rows inside it that the product leaves out; those before a reference pixel reduce it too.
 
     Notes
     -----
@@ -64,13 +73,15 @@ def copied_cards(raw_cards: Iterable[bytes], dropped: Iterable[str] = (), trim: 
             if may_continue and isinstance(value, str):
                 copied.append(image)
             continue
-        kept = [] if keyword in unwanted or _DROPPED_INDEXED.match(keyword) else _copy(image, keyword, value, trim)
+        kept = (
+            [] if keyword in unwanted or _DROPPED_INDEXED.match(keyword) else _copy(image, keyword, value, trim, gaps)
+        )
         may_continue = kept == [image]
         copied += kept
     return copied
 
 
-def _copy(image: bytes, keyword: str, value: CardValue, trim: Section | None) -> list[bytes]:
+def _copy(image: bytes, keyword: str, value: CardValue, trim: Section | None, gaps: Gaps) -> list[bytes]:
     """Return the card or cards of the product that stand for one printable card of the raw frame."""
     if not keyword:
         if not image.strip():
@@ -78,8 +89,10 @@ def _copy(image: bytes, keyword: str, value: CardValue, trim: Section | None) ->
         is_commentary = image[:8] in {b"COMMENT ", b"HISTORY ", b" " * 8}
         return [image] if is_commentary else [card("COMMENT", image.decode("ascii").strip())]
     reference = _CRPIX.match(keyword)
-    if reference and trim is not None and isinstance(value, int | float):
-        origin = trim.x0 if reference[1] == "1" else trim.y0
+    if reference and (trim is not None or any(gaps)) and isinstance(value, int | float):
+        axis = int(reference[1]) - 1
+        origin = (trim.x0, trim.y0)[axis] if trim is not None else 0
+        origin += sum(end - start for start, end in gaps[axis] if end < value)
         return [card(keyword, value - origin, "reduced by the trimmed pixels")]
     if _VALID.match(image):
         return [image]

@@ -10,6 +10,8 @@ Each index serves one question that the daemon asks on every tick; those on stal
 
 TABLES_OF_FRAMES = (
     # One row for each content. takes_part: it is to be measured or reduced; live: a sighting of it still stands.
+    # screened: the reason code of the verdict on its pixels, '' if they are good, NULL if none was given; decision: the
+    # operator's word in force, accepted or rejected; reference_id, pedestal_id: the masters it was judged by, or ''.
     """CREATE TABLE frames (
         frame_id TEXT PRIMARY KEY,
         data_sha256 TEXT NOT NULL,
@@ -41,6 +43,12 @@ TABLES_OF_FRAMES = (
         takes_part INTEGER NOT NULL,
         live INTEGER NOT NULL DEFAULT 1,
         measured INTEGER NOT NULL DEFAULT 0,
+        measured_job TEXT,
+        screened TEXT,
+        findings TEXT,
+        reference_id TEXT,
+        pedestal_id TEXT,
+        decision TEXT,
         stale INTEGER NOT NULL DEFAULT 0,
         retry_at TEXT,
         superseded_by TEXT REFERENCES frames (frame_id),
@@ -103,7 +111,8 @@ TABLES_OF_MASTERS = (
         touched_at TEXT NOT NULL,
         PRIMARY KEY (camera, kind, configuration, filter_name, night)
     ) STRICT, WITHOUT ROWID""",
-    # measured_with: the bias master against which a dark master was last measured.
+    # measured_with: the bias master against which a dark master was last measured. order_json: what its order said
+    # beyond its members and parents, so that it can be built once more. provenance: built, or external.
     """CREATE TABLE masters (
         master_id TEXT PRIMARY KEY,
         kind TEXT NOT NULL,
@@ -124,6 +133,9 @@ TABLES_OF_MASTERS = (
         stale INTEGER NOT NULL DEFAULT 0,
         measured_with TEXT REFERENCES masters (master_id),
         measured_job TEXT,
+        decision TEXT,
+        provenance TEXT NOT NULL DEFAULT 'built',
+        order_json TEXT NOT NULL DEFAULT '',
         created_at TEXT NOT NULL,
         pruned_at TEXT
     ) STRICT""",
@@ -142,6 +154,7 @@ TABLES_OF_MASTERS = (
 )
 
 TABLES_OF_PRODUCTS = (
+    # order_json: as of masters.
     """CREATE TABLE reductions (
         reduction_id TEXT PRIMARY KEY,
         frame_id TEXT NOT NULL REFERENCES frames (frame_id),
@@ -154,6 +167,7 @@ TABLES_OF_PRODUCTS = (
         current INTEGER NOT NULL,
         gain_e_per_adu REAL,
         gain_source TEXT NOT NULL,
+        order_json TEXT NOT NULL DEFAULT '',
         created_at TEXT NOT NULL,
         pruned_at TEXT
     ) STRICT""",
@@ -184,6 +198,22 @@ TABLES_OF_PRODUCTS = (
         next_try TEXT,
         reason TEXT NOT NULL,
         final INTEGER NOT NULL
+    ) STRICT""",
+    # What operators said of a frame or a master, all of it; the newest word on each is in force.
+    """CREATE TABLE decisions (
+        decision_id INTEGER PRIMARY KEY,
+        time TEXT NOT NULL,
+        decision TEXT NOT NULL,
+        frame_id TEXT REFERENCES frames (frame_id),
+        master_id TEXT REFERENCES masters (master_id),
+        reason TEXT NOT NULL
+    ) STRICT""",
+    # Jobs that workers hold (is_out), and the deaths of the daemon in a row beside them.
+    """CREATE TABLE flights (
+        job_id TEXT PRIMARY KEY,
+        frame_id TEXT REFERENCES frames (frame_id),
+        is_out INTEGER NOT NULL DEFAULT 1,
+        deaths INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
     """CREATE TABLE events (
         event_id INTEGER PRIMARY KEY,
@@ -270,6 +300,9 @@ INDEXES = (
     "CREATE INDEX reductions_night ON reductions (night, size_bytes) WHERE pruned_at IS NULL",
     "CREATE INDEX used_masters_master ON used_masters (master_id)",
     "CREATE INDEX failures_frame ON failures (frame_id)",
+    "CREATE INDEX decisions_frame ON decisions (frame_id) WHERE frame_id IS NOT NULL",
+    "CREATE INDEX decisions_master ON decisions (master_id) WHERE master_id IS NOT NULL",
+    "CREATE INDEX flights_deaths ON flights (deaths)",
     # figures
     "CREATE INDEX metrics_series ON metrics (series_id, time, metric_id) WHERE current = 1",
     "CREATE INDEX metrics_time ON metrics (time, metric_id) WHERE current = 1",

@@ -17,7 +17,9 @@ is applied to the rest. Sums of integers are exact: 200 differences of 16-bit sa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,15 +28,21 @@ from ingestd.pixels.combine.kernels import FloatKernel, IntegerKernel, Kernel
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from ingestd.pixels.blocks import Float32, Mask, RowReader
 
 MAX_FRAMES = 200
-_SLAB_BYTES = 8 << 20
+_SLAB_BYTES = 16 << 20
 """Samples read at a time: enough rows that the calls into the readers do not show."""
+
+Rows = tuple[int, int]
+"""First row and the one after the last."""
+
+Each = Callable[[Callable[[Rows], None], Iterable[Rows]], Iterable[None]]
+"""Calls a function for every part of the rows: ``map``, or the ``map`` of a pool of threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ def combine(
     iterations: int = 1,
     scales: Sequence[float] | None = None,
     block_px: int | None = None,
+    parts: int = 1,
+    each: Each = map,
 ) -> Combined:
     """Return the clipped mean of frames.
 
@@ -77,6 +87,11 @@ def combine(
         A factor for each frame, applied before clipping: 1 / level for flats, so that stars stand out and clip.
     block_px : int, optional
         Pixels sorted at a time, by default what fits the cache. The result does not depend on it.
+    parts : int, optional
+        Parts of the rows that ``each`` is given, with buffers of their own: one for every thread. The result does not
+        depend on it.
+    each : callable, optional
+        How the parts are worked off. Two threads need 0.7 of the time of one and 1.25 of its processor time.
 
     Returns
     -------
@@ -93,9 +108,14 @@ def combine(
     if len(readers) == 1:
         _take_single(readers[0], 1.0 if scales is None else scales[0], result)
     else:
-        kernel = _kernel(readers, sigma, iterations, scales, block_px)
-        for first_row, rows in _slabs(readers, kernel.samples.itemsize):
-            _combine_rows(readers, kernel, first_row, rows, result)
+
+        def fill(part: Rows) -> None:
+            kernel = _kernel(readers, sigma, iterations, scales, block_px)
+            for first_row, rows in _slabs(readers, kernel.samples.itemsize, part):
+                _combine_rows(readers, kernel, first_row, rows, result)
+
+        for _ in each(fill, _parts(readers[0].shape[0], parts)):
+            pass
     _mark(result, len(readers))
     return result
 
@@ -123,7 +143,7 @@ def _empty(shape: tuple[int, int]) -> Combined:
 
 def _take_single(reader: RowReader, scale: float, result: Combined) -> None:
     """Fill the result with the only frame: its error is unknown."""
-    for first_row, rows in _slabs([reader], 4):
+    for first_row, rows in _slabs([reader], 4, (0, reader.shape[0])):
         block = result.mean[first_row : first_row + rows]
         reader.read(first_row, block)
         np.multiply(block, np.float32(scale), out=block)
@@ -149,11 +169,18 @@ def _kernel(
     return FloatKernel(factors, sigma, iterations, block_px)
 
 
-def _slabs(readers: Sequence[RowReader], itemsize: int) -> Iterator[tuple[int, int]]:
+def _parts(ny: int, parts: int) -> list[Rows]:
+    """Return the rows in consecutive parts of nearly equal height, none of them empty."""
+    ends = sorted({ny * number // parts for number in range(parts + 1)})
+    return list(pairwise(ends))
+
+
+def _slabs(readers: Sequence[RowReader], itemsize: int, part: Rows) -> Iterator[tuple[int, int]]:
     """Return first row and number of rows of consecutive slabs whose samples stay within the bound on memory."""
-    ny, nx = readers[0].shape
-    rows = max(1, min(ny, _SLAB_BYTES // max(1, len(readers) * nx * itemsize)))
-    return ((first_row, min(rows, ny - first_row)) for first_row in range(0, ny, rows))
+    first, end = part
+    nx = readers[0].shape[1]
+    rows = max(1, min(end - first, _SLAB_BYTES // max(1, len(readers) * nx * itemsize)))
+    return ((first_row, min(rows, end - first_row)) for first_row in range(first, end, rows))
 
 
 def _combine_rows(readers: Sequence[RowReader], kernel: Kernel, first_row: int, rows: int, result: Combined) -> None:

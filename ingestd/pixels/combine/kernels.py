@@ -14,10 +14,11 @@ from ingestd.pixels.combine.network import ColumnSorter
 if TYPE_CHECKING:
     from ingestd.pixels.blocks import Float32, Float64, RowReader
 
-_BLOCK_SAMPLES = 160_000
-"""Samples sorted at a time: of 16 bits, with the sorter's second buffer, 640 kB: fits 1 MiB of second-level cache."""
+_BLOCK_SAMPLES = 480_000
+"""Samples sorted at a time: of 16 bits, 1 MB. A little over a second-level cache of 1 MiB is still best: it takes fewer
+calls, and threads wait less often for each other's turn in the interpreter. With 160 000, two threads gain nothing."""
 
-_MIN_WIDTH, _MAX_WIDTH = 64, 16384
+_MIN_WIDTH, _MAX_WIDTH = 64, 32768
 
 _EXACT_SAMPLES = 1 << 18
 """Samples of doubtful columns clipped at a time: few calls, and a frame of NaN costs time but no memory."""

@@ -16,6 +16,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ingestd.pixels.quality.comparison import (
+    Comparison,
+    compare,
+    compare_flat,
+    expected_noise_adu,
+    noise_from_master_adu,
+    offset_from_master_adu,
+    outlier_pixels,
+    structure_from_master_adu,
+)
 from ingestd.pixels.quality.darks import (
     dark_rate_adu_per_second,
     dark_rate_electrons_per_second,
@@ -27,10 +37,13 @@ from ingestd.pixels.quality.gain import gain_electrons_per_adu
 from ingestd.pixels.quality.histogram import Estimate, Histogram, histogram, mean_of
 from ingestd.pixels.quality.levels import (
     bias_level_adu,
+    ceiling_pixels,
     central_section,
     dark_level_adu,
     flat_level_adu,
+    floor_pixels,
     frame_noise_adu,
+    overscan_level_adu,
     saturated_pixels,
     sensor_temp_offset_celsius,
 )
@@ -56,6 +69,14 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
             flat_level_adu,
             frame_noise_adu,
             saturated_pixels,
+            floor_pixels,
+            ceiling_pixels,
+            overscan_level_adu,
+            offset_from_master_adu,
+            structure_from_master_adu,
+            noise_from_master_adu,
+            expected_noise_adu,
+            outlier_pixels,
             sensor_temp_offset_celsius,
             read_noise_adu,
             read_noise_stack_adu,
@@ -76,24 +97,34 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
 
 __all__ = [
     "ESTIMATORS",
+    "Comparison",
     "Estimate",
     "Histogram",
     "Pixels",
     "SkyBoxes",
     "Tally",
     "bias_level_adu",
+    "ceiling_pixels",
     "central_section",
+    "compare",
+    "compare_flat",
     "dark_level_adu",
     "dark_rate_adu_per_second",
     "dark_rate_electrons_per_second",
     "dark_rate_mean_adu_per_second",
+    "expected_noise_adu",
     "flat_level_adu",
+    "floor_pixels",
     "frame_noise_adu",
     "gain_electrons_per_adu",
     "histogram",
     "hot_pixel_map",
     "hot_pixels",
     "mean_of",
+    "noise_from_master_adu",
+    "offset_from_master_adu",
+    "outlier_pixels",
+    "overscan_level_adu",
     "read_noise_adu",
     "read_noise_electrons",
     "read_noise_stack_adu",
@@ -104,4 +135,5 @@ __all__ = [
     "sky_level_electrons",
     "sky_noise_adu",
     "sky_noise_electrons",
+    "structure_from_master_adu",
 ]

@@ -14,6 +14,8 @@ from ingestd.records import Section
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FAR_SIGMA, _FAR_STEPS = 6.0, 4.0
+
 
 def bias_level_adu(pixels: Pixels) -> Estimate:
     """Return the level of a bias frame or master: its median, resolved below the step of the converter.
@@ -94,6 +96,34 @@ def saturated_pixels(pixels: Pixels, saturation_adu: float) -> Estimate:
     if isinstance(pixels, Tally):
         return Estimate(float(pixels.count_from(saturation_adu)), None)
     return Estimate(float(sum(int(np.count_nonzero(rows >= saturation_adu)) for rows in pixels)), None)
+
+
+def floor_pixels(pixels: Pixels) -> Estimate:
+    """Return the number of pixels that share the smallest value, if that lies far below the frame (a count, no error).
+
+    Far is more than 6 times `frame_noise_adu`, and than 4 steps of the converter, below the median: no noise gets there,
+    but rows that were never read out do. Otherwise 0.
+    """
+    tally = tally_of(pixels)
+    values = tally.values()
+    (lowest, count), _ = tally.ends()
+    far = max(_FAR_SIGMA * frame_noise_adu(tally).value, _FAR_STEPS * values.converter_step())
+    return Estimate(float(count) if values.quantile(0.5) - lowest > far else 0.0, None)
+
+
+def ceiling_pixels(pixels: Pixels) -> Estimate:
+    """Return the number of pixels that share the largest value (a count, no error).
+
+    All of them if the image is constant, many if a converter of fewer bits than the file is saturated, one or two
+    otherwise.
+    """
+    _, (_, count) = tally_of(pixels).ends()
+    return Estimate(float(count), None)
+
+
+def overscan_level_adu(pixels: Pixels) -> Estimate:
+    """Return the level of the overscan of a frame: see `bias_level_adu`."""
+    return _level(pixels)
 
 
 def sensor_temp_offset_celsius(ccd_temp_c: float, set_temp_c: float) -> Estimate:

@@ -87,6 +87,25 @@ class Tally:
             return int(self._values[start:].sum())
         return sum(int(np.count_nonzero(block + self._offset >= level_adu)) for block in self._gathered)
 
+    def ends(self) -> tuple[tuple[float, int], tuple[float, int]]:
+        """Return the smallest and the largest value, ADU, each with the number of pixels that have it.
+
+        Raises
+        ------
+        ValueError
+            If there is no finite pixel.
+        """
+        if self._values is not None:
+            values, counts = self.values().filled()
+            return (float(values[0]), int(counts[0])), (float(values[-1]), int(counts[-1]))
+        blocks = [block[np.isfinite(block)] for block in self._gathered]
+        blocks = [block for block in blocks if block.size]
+        if not blocks:
+            raise ValueError("no finite pixel to measure")
+        ends = min(block.min() for block in blocks), max(block.max() for block in blocks)
+        low, high = ((float(end), sum(int(np.count_nonzero(block == end)) for block in blocks)) for end in ends)
+        return (low[0] + self._offset, low[1]), (high[0] + self._offset, high[1])
+
 
 Pixels = NDArray[Any] | Iterable[NDArray[Any]] | Tally
 """A whole plane of shape (ny, nx), its row blocks in order, or a tally that has seen them."""

@@ -14,9 +14,9 @@ import numpy as np
 
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.steps import arithmetic
-from ingestd.pixels.steps.flats import NormalisedFlat, flat_level, normalise_flat
+from ingestd.pixels.steps.flats import Cells, EvenedReader, NormalisedFlat, flat_level, normalise_flat
 from ingestd.pixels.steps.overscan import Overscan, measure_overscan
-from ingestd.pixels.steps.plane import Block, PlaneCalibration, check_plane, image_section
+from ingestd.pixels.steps.plane import Amplifier, Block, PlaneCalibration, bands_of, check_plane, image_shape
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STEPS",
+    "Amplifier",
     "CalibratedReader",
+    "Cells",
+    "EvenedReader",
     "NormalisedFlat",
     "Overscan",
     "PlaneCalibration",
@@ -53,14 +56,19 @@ class StepRow:
     apply: Callable[[Block, PlaneCalibration], None]
 
 
+def takes_overscan(calibration: PlaneCalibration) -> bool:
+    """Return whether some amplifier of a plane has an overscan."""
+    return any(part.overscan is not None for part in calibration.amplifiers or (calibration,))
+
+
 STEPS: tuple[StepRow, ...] = (
-    StepRow("overscan", lambda c: c.overscan is not None, arithmetic.estimate_overscan),
+    StepRow("overscan", takes_overscan, arithmetic.estimate_overscan),
     StepRow("trim", lambda _: True, arithmetic.trim),
     StepRow("uncertainty", lambda c: c.has_uncertainty, arithmetic.start_uncertainty),
     StepRow("bias", lambda c: c.bias is not None and (c.dark is None or c.dark_is_scaled), arithmetic.subtract_bias),
     StepRow("dark", lambda c: c.dark is not None, arithmetic.subtract_dark),
     StepRow("flat", lambda c: c.flat is not None, arithmetic.divide_by_flat),
-    StepRow("gain", lambda c: c.gain_e_per_adu is not None, arithmetic.convert_to_electrons),
+    StepRow("gain", lambda c: c.has_gain, arithmetic.convert_to_electrons),
     StepRow("mask", lambda _: True, arithmetic.mark_pixels),
 )
 """The steps in the order in which they are applied."""
@@ -149,6 +157,9 @@ class CalibratedReader:
             gain_e_per_adu=None,
             read_noise_e=None,
             saturation_adu=None,
+            amplifiers=tuple(
+                replace(amplifier, gain_e_per_adu=None, read_noise_e=None) for amplifier in calibration.amplifiers
+            ),
         )
         self._passage = _Passage(reader, pedestal)
 
@@ -174,29 +185,24 @@ class _Passage:
     def __init__(self, reader: RowReader, calibration: PlaneCalibration) -> None:
         check_plane(reader, calibration)
         self._reader, self._calibration = reader, calibration
-        self._image = image_section(calibration, reader.shape)
         self._steps = [step.apply for step in STEPS if step.applies(calibration)]
-        self._overscan = None
-        if calibration.overscan is not None:
-            self._overscan = measure_overscan(reader, calibration.overscan, self._image, calibration.overscan_skip_px)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the trimmed image."""
-        return self._image.shape
+        self._bands = bands_of(reader, calibration)
+        self.shape = image_shape(calibration, reader.shape)
 
     def blocks(self, first: int, end: int, block_px: int) -> Iterator[Block]:
         """Yield the rows ``first`` to ``end`` of the trimmed image, calibrated: one block, used again and again."""
         width = self._reader.shape[1]
         rows = max(1, min(end - first, block_px // width))
-        block = Block(rows, width, self._image, self._overscan)
+        block = Block(rows, width, self.shape[1])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for row in range(first, end, rows):
-                block.place(row, min(rows, end - row))
-                block.read(self._reader)
-                for apply in self._steps:
-                    apply(block, self._calibration)
-                yield block
+            for band in self._bands:
+                stop = min(end, band.end)
+                for row in range(max(first, band.first), stop, rows):
+                    block.place(band, row, min(rows, stop - row))
+                    block.read(self._reader)
+                    for apply in self._steps:
+                        apply(block, self._calibration)
+                    yield block
 
 
 def _count(mask: Mask, may_saturate: bool) -> tuple[int, int, int, int]:  # noqa: FBT001 - a fact about the mask

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 def estimate_overscan(block: Block, _calibration: PlaneCalibration) -> None:
     """Find the bias level of these rows; trimming subtracts it while it copies."""
-    if block.overscan is not None:
-        block.level = block.overscan.levels(block.frame)
+    block.levels = [
+        0.0 if piece.overscan is None else piece.overscan.levels(block.frame, block.raw_row)
+        for piece in block.band.pieces
+    ]
 
 
 def trim(block: Block, _calibration: PlaneCalibration) -> None:
-    """Take the image out of the rows, less the overscan's level."""
-    np.subtract(block.raw, block.level, out=block.signal)
+    """Take the image out of the rows, less the level of the overscan: each amplifier's columns to their place."""
+    for piece, level in zip(block.band.pieces, block.levels, strict=True):
+        np.subtract(block.frame[:, piece.raw], level, out=block.signal[:, piece.out])
 
 
 def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
@@ -40,21 +43,18 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
     estimate is correlated with the noise: (reduced - truth) / uncertainty has the mean -1 / (2 sqrt(V)), V being the
     variance in electrons**2: -0.016 at 1000.
     """
-    gain, read_noise_e = calibration.gain_e_per_adu, calibration.read_noise_e
-    if gain is None or read_noise_e is None:
-        return
-    variance = block.variance
+    band, variance = block.band, block.variance
     level = calibration.bias
-    if level is None and calibration.overscan is None:
+    if level is None and not calibration.has_overscan:
         level = calibration.dark
     if level is None:
         np.maximum(block.signal, 0, out=variance)
     else:
         np.subtract(block.signal, level[block.rows], out=variance)
         np.maximum(variance, 0, out=variance)
-    if gain != 1.0:
-        np.multiply(variance, np.float32(1 / gain), out=variance)
-    np.add(variance, np.float32((read_noise_e / gain) ** 2), out=variance)
+    if not band.is_unity:
+        np.multiply(variance, band.adu_per_e, out=variance)
+    np.add(variance, band.noise_variance, out=variance)
 
 
 def subtract_bias(block: Block, calibration: PlaneCalibration) -> None:
@@ -115,12 +115,12 @@ def divide_by_flat(block: Block, calibration: PlaneCalibration) -> None:
 
 def convert_to_electrons(block: Block, calibration: PlaneCalibration) -> None:
     """Multiply by the gain."""
-    gain = calibration.gain_e_per_adu
-    if gain is None or gain == 1.0:
+    band = block.band
+    if band.is_unity:
         return
-    np.multiply(block.signal, np.float32(gain), out=block.signal)
+    np.multiply(block.signal, band.gain, out=block.signal)
     if calibration.has_uncertainty:
-        np.multiply(block.variance, np.float32(gain * gain), out=block.variance)
+        np.multiply(block.variance, band.gain_squared, out=block.variance)
 
 
 def mark_pixels(block: Block, calibration: PlaneCalibration) -> None:
@@ -129,7 +129,8 @@ def mark_pixels(block: Block, calibration: PlaneCalibration) -> None:
     if calibration.saturation_adu is None:
         mask[:] = 0
     else:
-        np.greater_equal(block.raw, np.float32(calibration.saturation_adu), out=flags)
+        for piece in block.band.pieces:
+            np.greater_equal(block.frame[:, piece.raw], np.float32(calibration.saturation_adu), out=flags[:, piece.out])
         np.multiply(flags.view(np.uint8), np.uint8(MaskBit.SATURATED), out=mask)
     for other in calibration.masks:
         np.bitwise_or(mask, other[block.rows], out=mask)

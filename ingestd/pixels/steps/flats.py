@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingestd.records import MaskBit, Section
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from ingestd.pixels.blocks import Float32, Mask, RowReader
 
 _MAX_SAMPLES = 1 << 18
@@ -29,7 +33,11 @@ class NormalisedFlat:
     level: float
 
 
-def flat_level(reader: RowReader) -> float:
+Cells = tuple[slice, slice]
+"""Rows and columns of a part of an image: an amplifier, or with a step of 2 one colour of a Bayer mosaic."""
+
+
+def flat_level(reader: RowReader, cells: Cells | None = None) -> float:
     """Return the level of a flat frame: the median of every k-th row and column of its central region.
 
     The region is the middle half of each axis, which leaves out edges and vignetting. k is odd, so that the four
@@ -39,19 +47,61 @@ def flat_level(reader: RowReader) -> float:
     ----------
     reader : RowReader
         A frame without its pedestal.
+    cells : (slice, slice), optional
+        The part of the frame that is meant, by default all of it; its region is the middle of the part.
 
     Returns
     -------
     float
         In the unit of the reader; NaN samples are left out, NaN if nothing remains.
     """
-    region, step = _sampling(reader.shape)
+    rows, columns = (range(size)[part] for size, part in zip(reader.shape, cells or (slice(None),) * 2, strict=True))
+    region, step = _sampling((len(rows), len(columns)))
+    chosen = columns[region.x0 : region.x1 : step]
     row = np.empty((1, reader.shape[1]), np.float32)
     samples = []
-    for y in range(region.y0, region.y1, step):
+    for y in rows[region.y0 : region.y1 : step]:
         reader.read(y, row)
-        samples.append(row[0, region.x0 : region.x1 : step].copy())
+        samples.append(row[0, chosen.start : chosen.stop : chosen.step].copy())
     return _finite_median(np.concatenate(samples))
+
+
+class EvenedReader:
+    """Rows of a flat frame whose parts, each with its own level, are scaled to the level 1.
+
+    Parameters
+    ----------
+    reader : RowReader
+        The frame without its pedestal.
+    levels : sequence of ((slice, slice), float)
+        The cells of each part and its level.
+    """
+
+    is_integer = False
+    offset = 0
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __init__(self, reader: RowReader, levels: Sequence[tuple[Cells, float]]) -> None:
+        self._reader = reader
+        self._scales = [(cells, np.float32(1.0 / level)) for cells, level in levels]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self._reader.shape
+
+    def read_raw(self, first_row: int, out: NDArray[Any]) -> None:
+        """Raise TypeError: scaled rows are not integers."""
+        raise TypeError(f"scaled rows have no raw samples (rows {first_row} to {first_row + len(out)} asked for)")
+
+    def read(self, first_row: int, out: Float32) -> None:
+        """Fill ``out``, shape (rows, nx), float32, with the scaled values."""
+        self._reader.read(first_row, out)
+        for (rows, columns), scale in self._scales:
+            own = range(*rows.indices(self.shape[0]))
+            start = max(own.start, first_row)
+            start += (own.start - start) % own.step
+            out[start - first_row : max(own.stop - first_row, 0) : own.step, columns] *= scale
 
 
 def normalise_flat(mean: Float32, error: Float32, floor: float) -> NormalisedFlat:

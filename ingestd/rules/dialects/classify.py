@@ -258,6 +258,7 @@ def _planes_and_setup(
         read_noise_e=camera.read_noise_e,
         overscan_section=camera.overscan_section,
         trim_section=camera.trim_section,
+        amplifiers=camera.amplifiers,
     )
     built = [build_plane(image, inherited, detector) for image in images]
     planes = tuple(plane for plane, _ in built)

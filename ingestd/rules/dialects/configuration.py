@@ -79,6 +79,7 @@ def read_setup(
         bayer=bayer,
         planes=len(planes),
         extra=tuple(dict.fromkeys(extra)),
+        amplifiers=max(1, len(planes[0].channels)) if planes else 1,
     )
     return SetUp(configuration, tuple(sources), is_e_per_adu, tuple(notes))
 

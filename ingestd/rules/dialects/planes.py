@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from ingestd.records import CardValue, FileHeader, HeaderUnit, Plane, Section
+from ingestd.records import CardValue, Channel, FileHeader, HeaderUnit, Plane, Section
+from ingestd.rules.dialects.amplifiers import read_channels
 from ingestd.rules.dialects.fields import Cards, number, text
+from ingestd.rules.dialects.sections import fitted_overscan, parse_section
 from ingestd.rules.dialects.table import AUXILIARY_PLANES
+from ingestd.settings import Amplifier
 
-_SECTION = re.compile(r"\[?\s*(\d{1,9})\s*:\s*(\d{1,9})\s*,\s*(\d{1,9})\s*:\s*(\d{1,9})\s*\]?", re.ASCII)
 _MAX_SIDE = 1 << 31
 _MAX_AXES = 99
 _AXES = 2
-_SHORT_ROWS = 4
 _NUMBERS = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-
-
-def parse_section(words: str) -> Section | None:
-    """Return a section '[x1:x2,y1:y2]' (FITS: one-based, inclusive, x first) zero-based and half-open, or None.
-
-    A reversed range counts from the other side and covers the same pixels. None for UNKNOWN, '[0:0,0:0]' and the like.
-    """
-    found = _SECTION.fullmatch(words.strip())
-    if found is None:
-        return None
-    x0, x1 = sorted((int(found[1]), int(found[2])))
-    y0, y1 = sorted((int(found[3]), int(found[4])))
-    if x0 < 1 or y0 < 1:
-        return None
-    return Section(y0 - 1, y1, x0 - 1, x1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +32,8 @@ class Detector:
         Values of the settings, which go before any card.
     overscan_section, trim_section : str or None
         Sections of the settings, which go before any card.
+    amplifiers : tuple of Amplifier
+        Those of the settings, if several read one image.
     """
 
     gain_keywords: tuple[str, ...]
@@ -54,6 +42,7 @@ class Detector:
     read_noise_e: float | None
     overscan_section: str | None
     trim_section: str | None
+    amplifiers: tuple[Amplifier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +125,18 @@ def build_plane(image: Image, inherited: Cards, detector: Detector) -> tuple[Pla
     alone = cards if image.unit.index == 0 or not inherited else {**inherited, **cards}
     notes: list[str] = []
     trim = _trim(alone, shape, detector.trim_section, notes)
-    overscan = _overscan(alone, shape, trim, detector.overscan_section, notes)
+    gain = detector.gain_e_per_adu or positive_mean(alone, detector.gain_keywords)[0]
+    noise = detector.read_noise_e or positive_mean(alone, detector.noise_keywords)[0]
+    channels = tuple(
+        _with_defaults(channel, detector, gain, noise)
+        for channel in read_channels(cards, shape, trim, detector.amplifiers, notes)
+    )
+    if channels:
+        trim, overscan = _around(channels), None
+        gain = gain or _mean([channel.gain_e_per_adu for channel in channels])
+        noise = noise or _mean([channel.read_noise_e for channel in channels])
+    else:
+        overscan = _overscan(alone, shape, trim, detector.overscan_section, notes)
     prefix = "Z" if image.encoding == "tile" else ""
     bitpix = cards.get(f"{prefix}BITPIX")
     blank = cards.get("BLANK", cards.get("ZBLANK"))
@@ -152,10 +152,44 @@ def build_plane(image: Image, inherited: Cards, detector: Detector) -> tuple[Pla
         encoding=image.encoding,
         overscan=overscan,
         trim=None if trim == Section(0, shape[0], 0, shape[1]) else trim,
-        gain_e_per_adu=detector.gain_e_per_adu or positive_mean(alone, detector.gain_keywords)[0],
-        read_noise_e=detector.read_noise_e or positive_mean(alone, detector.noise_keywords)[0],
+        gain_e_per_adu=gain,
+        read_noise_e=noise,
+        channels=channels,
     )
     return plane, tuple(notes)
+
+
+def _with_defaults(channel: Channel, detector: Detector, gain: float | None, noise: float | None) -> Channel:
+    """Return an amplifier with gain and read noise: its own of the settings, the camera's, its own card's, the plane's.
+
+    ``gain`` and ``noise`` are those of the plane, which the settings of the camera go before.
+    """
+    own = next((it for position, it in enumerate(detector.amplifiers, 1) if channel.name == (it.name or str(position))),
+               None)  # fmt: skip
+    stated_gain = None if own is None else own.gain_e_per_adu
+    stated_noise = None if own is None else own.read_noise_e
+    return replace(
+        channel,
+        gain_e_per_adu=stated_gain or detector.gain_e_per_adu or channel.gain_e_per_adu or gain,
+        read_noise_e=stated_noise or detector.read_noise_e or channel.read_noise_e or noise,
+    )
+
+
+def _around(channels: tuple[Channel, ...]) -> Section:
+    """Return the rectangle around the sections of all amplifiers."""
+    sections = [channel.section for channel in channels]
+    return Section(
+        min(it.y0 for it in sections),
+        max(it.y1 for it in sections),
+        min(it.x0 for it in sections),
+        max(it.x1 for it in sections),
+    )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean of values that are all known, else None."""
+    known = [value for value in values if value is not None]
+    return round(fmean(known), 6) if known and len(known) == len(values) else None
 
 
 def _real(value: CardValue, default: float) -> float:
@@ -215,33 +249,20 @@ def _trim(cards: Cards, shape: tuple[int, int], given: str | None, notes: list[s
 def _overscan(
     cards: Cards, shape: tuple[int, int], trim: Section | None, given: str | None, notes: list[str]
 ) -> Section | None:
-    """Return the overscan columns: settings or BIASSEC, on every row of the useful part.
-
-    A section a few rows short of the useful part is completed: the columns are read with every row. One that covers
-    only a corner, or lies within the useful part, is not used.
-    """
+    """Return the overscan: settings or BIASSEC, as it serves the useful part; nothing that lies within it."""
     if given is None and "BIASSEC" not in cards:
-        if "BIASSECA" in cards or "BSECA" in cards:
-            notes.append("several amplifiers in one image: their overscan sections are not used")
         return None
     section = _usable(cards, "BIASSEC", shape, given, notes)
     if section is None:
         return None
     origin = "settings overscan_section" if given is not None else f"BIASSEC {text(cards.get('BIASSEC'))}"
-    image = trim or Section(0, shape[0], 0, shape[1])
-    if trim is not None and section.x0 < trim.x1 and trim.x0 < section.x1:
-        notes.append(f"{origin} shares columns with the useful part and is not used")
-        return None
-    if trim is None and section.x1 - section.x0 == shape[1]:
+    if trim is not None:
+        return fitted_overscan(section, trim, origin, notes)
+    if section.x1 - section.x0 == shape[1]:
         notes.append(f"{origin} covers every column and is not used")
         return None
-    missing = max(0, section.y0 - image.y0) + max(0, image.y1 - section.y1)
-    if missing > _SHORT_ROWS:
-        notes.append(
-            f"{origin} covers only {max(0, image.y1 - image.y0 - missing)} of {image.y1 - image.y0} rows and is not "
-            "used; name the overscan columns in overscan_section"
-        )
+    fitted = fitted_overscan(section, Section(0, shape[0], section.x1, section.x1), origin, notes)
+    if fitted is not None and fitted.shape[0] < shape[0]:
+        notes.append(f"{origin} is not used without a useful part beside it: name that in trim_section")
         return None
-    if missing:
-        notes.append(f"{origin} is {missing} row(s) short of the useful part: completed")
-    return Section(min(section.y0, image.y0), max(section.y1, image.y1), section.x0, section.x1)
+    return fitted

@@ -137,6 +137,31 @@ WINDOW_PAIRS: tuple[tuple[str, str, int], ...] = (
 )
 """Keywords of the window's origin and the number of its first pixel."""
 
+AMPLIFIER_CARDS: Mapping[str, tuple[str, ...]] = {
+    "section": ("TSEC", "TRIMSEC", "DSEC", "DATASEC"),
+    "overscan": ("BSEC", "BIASSEC", "OVRSEC"),
+    "place": ("CSEC", "CCDSEC", "DETSEC"),
+    "gain": ("GTGAIN", "GAIN", "EGAIN"),
+    "noise": ("GTRON", "RDNOISE", "RDNOIS", "ENOISE", "RON"),
+}
+"""Keywords that end with the name of an amplifier, if several read one image.
+
+IRAF quadformat (ASECyx, BSECyx, ..., CTIO and SOAR), NOAO keyword dictionary (DATASECn, BIASSECn), CFHT and DECam (A, B).
+"""
+
+AMPLIFIER_LISTS = ("AMPLIST", "READAMPS")
+"""Keywords of the names of the amplifiers in use: '11 12 21 22'."""
+
+AMPLIFIER_NAMES: tuple[tuple[str, ...], ...] = (
+    tuple(str(number) for number in range(1, 33)),
+    tuple("ABCDEFGH"),
+    ("11", "12", "21", "22"),
+)
+"""Names that are looked for where no card lists them."""
+
+AMPLIFIER_LIMITS = ("T_", "S_")
+"""Beginnings of the keywords by which Subaru's cameras tell first and last pixel of each channel: T_EFMN11."""
+
 BAYER_PATTERNS = frozenset({"RGGB", "BGGR", "GRBG", "GBRG"})
 
 WEST_LONGITUDES = frozenset({"OBS-LONG"})

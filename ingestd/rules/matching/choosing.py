@@ -48,7 +48,7 @@ def calibration_for(
     """
     reason = _no_masters_needed(frame)
     if reason:
-        return Calibration(*(NotNeeded(kind, reason) for kind in (Kind.BIAS, Kind.DARK, Kind.FLAT)))
+        return Calibration(NotNeeded(Kind.BIAS, reason), NotNeeded(Kind.DARK, reason), NotNeeded(Kind.FLAT, reason))
     subject = _subject(frame)
     if subject is None:
         return _without_time(frame)

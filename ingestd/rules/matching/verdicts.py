@@ -1,6 +1,6 @@
 """One master judged for one subject: its distances, what it misses, and its place in the order of choosing.
 
-The order: masters that fit before those that do not; then dark-policy rank (exact, scaled down, scaled up), grade,
+The order: masters that fit before those that do not; then what an operator pinned; dark-policy rank (exact, scaled down, scaled up), grade,
 time, temperature, exposure, more members, earlier, SHA-256. Those that do not fit are ordered by how little they miss.
 """
 
@@ -117,7 +117,7 @@ def flat_limits(settings: Settings) -> Limits:
     return Limits(Kind.FLAT, settings.matching.flat.max_delta_temp_c, settings.masters.flat.valid_d)
 
 
-Key = tuple[int, float, int, int, float, float, float, int, datetime, datetime, str, str]
+Key = tuple[int, float, bool, int, int, float, float, float, int, datetime, datetime, str, str]
 
 
 class Verdict(NamedTuple):
@@ -156,7 +156,8 @@ def _best(subject: Subject, masters: list[Master], limits: Limits) -> list[Verdi
 
 
 def _likely(subject: Subject, masters: list[Master], limits: Limits) -> list[Master]:
-    """Return all masters that fit unscaled, and perhaps a few others: a coarse and fast sieve (0.1 us for a master)."""
+    """Return all masters that fit unscaled, those pinned, and perhaps a few others: a coarse and fast sieve."""
+    pinned = [it for it in masters if it.is_pinned]
     valid = timedelta(days=limits.valid_d, seconds=1)
     first, last = subject.first_obs, subject.last_obs
     found = [it for it in masters if it.first_obs - last <= valid and first - it.last_obs <= valid]
@@ -166,7 +167,7 @@ def _likely(subject: Subject, masters: list[Master], limits: Limits) -> list[Mas
         found = _near(found, "ccd_temp_c", subject.ccd_temp_c, limits.max_delta_temp_c)
     if limits.dark is not None and subject.exposure_s is not None:
         found = _near(found, "exposure_s", subject.exposure_s, _exposure_tolerance_s(subject.exposure_s, limits.dark))
-    return found
+    return found + [it for it in pinned if it not in found] if pinned else found
 
 
 def _near(masters: list[Master], field: str, wanted: float | None, tolerance: float) -> list[Master]:
@@ -193,6 +194,7 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
     key = (
         len(misses),
         sum([excess for _, excess in misses]) if misses else 0.0,
+        not master.is_pinned,
         _HOW_RANKS[how],
         grade_rank(grade),
         age_h,

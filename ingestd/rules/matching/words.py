@@ -49,7 +49,7 @@ def _misses_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
 
 def _fits_in_words(limits: Limits, verdict: Verdict) -> str:
     """Return what speaks for a master that fits."""
-    words = []
+    words = ["pinned by an operator"] if verdict.master.is_pinned else []
     if limits.kind is Kind.DARK and verdict.how == "exact":
         words.append("exact exposure")
     elif limits.kind is Kind.DARK:

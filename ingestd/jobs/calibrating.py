@@ -1,0 +1,225 @@
+"""What calibrates a science frame, plane by plane and amplifier by amplifier, and the same in words."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ingestd.jobs.counting import sampled_overscan
+from ingestd.jobs.headers import AmplifierFacts, amplifier_facts, section_words
+from ingestd.jobs.inputs import calibration_of, master_planes, saturation_of
+from ingestd.jobs.parts import amplifiers_of
+from ingestd.pixels import quality
+from ingestd.pixels.blocks import RowReader
+from ingestd.pixels.steps import PlaneCalibration, takes_overscan
+from ingestd.records import Kind, MasterInput, Plane, ReduceFrame, Step
+
+_Key = tuple[int, int]
+"""Position of a plane, and of an amplifier in it."""
+
+
+def calibrations_of(job: ReduceFrame, readers: Sequence[RowReader]) -> list[PlaneCalibration]:
+    """Return everything that calibrates the planes of a frame."""
+    planes = job.member.frame.planes
+    scales = _gain_scales(job)
+    return [
+        _calibration(job, plane, index, reader, scales)
+        for index, (plane, reader) in enumerate(zip(planes, readers, strict=True))
+    ]
+
+
+def _calibration(
+    job: ReduceFrame, plane: Plane, index: int, reader: RowReader, scales: dict[_Key, float]
+) -> PlaneCalibration:
+    """Return everything that calibrates one plane."""
+    saturation_adu = saturation_of(job.member.frame, reader)
+    calibration = replace(
+        calibration_of(plane, index, job.member.masters, job.arithmetic),
+        saturation_adu=saturation_adu if np.isfinite(saturation_adu) else None,
+    )
+    if plane.channels:
+        amplifiers = [
+            replace(
+                amplifier,
+                gain_e_per_adu=_gain(job, plane, number),
+                read_noise_e=_read_noise_e(job, plane, index, number),
+                gain_scale=scales.get((index, number), 1.0),
+            )
+            for number, amplifier in enumerate(calibration.amplifiers)
+        ]
+        return replace(calibration, amplifiers=tuple(amplifiers))
+    return replace(
+        calibration,
+        gain_e_per_adu=_gain(job, plane, 0),
+        read_noise_e=_read_noise_e(job, plane, index, 0),
+        gain_scale=scales.get((index, 0), 1.0),
+    )
+
+
+def _gain(job: ReduceFrame, plane: Plane, number: int) -> float | None:
+    """Return the gain of an amplifier, e-/ADU: that of the order for a frame of one, else its own."""
+    if plane.channels:
+        return plane.channels[number].gain_e_per_adu
+    return job.gain_e_per_adu if len(job.member.frame.planes) == 1 else plane.gain_e_per_adu
+
+
+def _read_noise_e(job: ReduceFrame, plane: Plane, index: int, number: int) -> float | None:
+    """Return the read noise of an amplifier, electrons: of settings or header, or of the master bias in use."""
+    if plane.channels:
+        stated = plane.channels[number].read_noise_e
+    elif len(job.member.frame.planes) == 1 and job.read_noise_e is not None:
+        stated = job.read_noise_e
+    else:
+        stated = plane.read_noise_e
+    gain = _gain(job, plane, number)
+    if stated is not None or gain is None:
+        return stated
+    fact = _bias_fact(job, index, number)
+    return None if fact is None or fact.read_noise_adu is None else fact.read_noise_adu * gain
+
+
+def _bias_fact(job: ReduceFrame, index: int, number: int) -> AmplifierFacts | None:
+    """Return what the master bias of the order tells of an amplifier, or None without one."""
+    bias = next((master for master in job.member.masters if master.kind == Kind.BIAS), None)
+    if bias is None:
+        return None
+    plane = master_planes(bias.path, bias.sha256).planes[index]
+    facts = amplifier_facts(plane.cards, plane.signal.shape)
+    return facts[number] if number < len(facts) else None
+
+
+def _gain_scales(job: ReduceFrame) -> dict[_Key, float]:
+    """Return what the flat of the order has taken of the gain of each amplifier already; nothing for one alone.
+
+    The flat compares amplifiers in electrons by the gains w that it was made with, or in ADU (w = 1). Divided by it, a
+    frame of gains g is in a common unit, that of w; one factor for all, the median of g / w, makes electrons of it. So
+    each amplifier is to be multiplied by w median(g / w) and not by g: the same where w and g are.
+    """
+    planes = job.member.frame.planes
+    flat = next((master for master in job.member.masters if master.kind == Kind.FLAT), None)
+    if flat is None or (len(planes) == 1 and not planes[0].channels):
+        return {}
+    content = master_planes(flat.path, flat.sha256)
+    is_in_electrons = content.header.get("FLATNORM") == "electron"
+    gains: dict[_Key, float] = {}
+    weights: dict[_Key, float] = {}
+    for index, (plane, own) in enumerate(zip(planes, content.planes, strict=True)):
+        for number, fact in enumerate(amplifier_facts(own.cards, own.signal.shape)):
+            gain = _gain(job, plane, number)
+            if gain is None:
+                return {}
+            gains[index, number] = gain
+            weights[index, number] = fact.gain_e_per_adu or 1.0 if is_in_electrons else 1.0
+    common = statistics.median(gains[key] / weights[key] for key in gains)
+    return {key: weights[key] * common / gains[key] for key in gains}
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def steps_of(job: ReduceFrame, calibrations: list[PlaneCalibration], readers: Sequence[RowReader]) -> list[Step]:
+    """Return every step of the calibration as it will be carried out, with the reason for what is skipped."""
+    first = calibrations[0]
+    masters = {master.kind.value: master for master in job.member.masters if master.how != "noise_only"}
+    skipped = dict(job.skipped)
+    steps = [_overscan_step(job, calibrations, readers), _trim_step(job.member.frame.planes[0])]
+    for name in ("bias", "dark", "flat"):
+        if name in masters:
+            steps.append(Step(name, "applied", _master_words(masters[name])))
+        elif name in skipped:
+            steps.append(Step(name, "skipped", skipped[name]))
+        else:
+            steps.append(Step(name, "not needed", dict(job.not_needed).get(name, "")))
+    if not first.has_gain:
+        steps.append(Step("gain", "skipped", f"gain {job.gain_source}"))
+    else:
+        steps.append(Step("gain", "applied", f"{_gain_words(job, calibrations)} e-/adu; {job.gain_source}"))
+    if first.has_uncertainty:
+        steps.append(Step("uncertainty", "applied", "Poisson, read noise and the masters' own"))
+    else:
+        lacking = "read noise unknown: set camera.read_noise_e" if first.has_gain else "gain unknown"
+        steps.append(Step("uncertainty", "skipped", lacking))
+    steps.append(Step("mask", "applied", "saturated, no data, and the masters' masks"))
+    return steps
+
+
+def _master_words(master: MasterInput) -> str:
+    """Return how a master was used."""
+    words = [
+        master.how.replace("_", " "),
+        Path(master.path).name,
+        f"SHA-256 {master.sha256[:16]}",
+        f"{master.age_h:.1f} h",
+    ]
+    if master.delta_temp_c is not None:
+        words.append(f"{master.delta_temp_c:+.2f} C")
+    if master.kind == Kind.DARK and master.exposure_ratio is not None:
+        words.append(f"exposure ratio {master.exposure_ratio:.4g}")
+    return ", ".join(words)
+
+
+def _trim_step(plane: Plane) -> Step:
+    """Return what trimming does."""
+    rows, columns = plane.image_shape
+    if len(plane.channels) > 1:
+        return Step("trim", "applied", f"{len(plane.channels)} amplifiers put together to {columns} x {rows} pixels")
+    if plane.trim is None:
+        return Step("trim", "not needed", "")
+    return Step("trim", "applied", f"to {section_words(plane.trim)}")
+
+
+def _overscan_step(job: ReduceFrame, calibrations: Sequence[PlaneCalibration], readers: Sequence[RowReader]) -> Step:
+    """Return how the overscan was used, and where it and the bias disagree."""
+    planes = job.member.frame.planes
+    notes = list(_disagreements(job, readers))
+    if not any(takes_overscan(calibration) for calibration in calibrations):
+        has_any = any(part.overscan is not None for plane in planes for part in amplifiers_of(plane))
+        why = "reduction.overscan is false" if has_any else "no overscan section"
+        return Step("overscan", "not needed", "; ".join([why, *notes]))
+    degree = job.arithmetic.overscan_degree
+    words = "median of the overscan of each row"
+    if degree is not None:
+        words = f"polynomial of degree {degree} through the medians of the overscan of each row"
+    first = next(part for plane in planes for part in amplifiers_of(plane) if part.overscan is not None)
+    section = first.overscan
+    if section is not None and (section.y0 > first.section.y0 or section.y1 < first.section.y1):
+        words = "median of the overscan, one level for all rows"
+    return Step("overscan", "applied", "; ".join([words, *notes]))
+
+
+def _disagreements(job: ReduceFrame, readers: Sequence[RowReader]) -> Iterator[str]:
+    """Yield where overscan and master bias differ by more than the read noise of a pixel.
+
+    Where the overscan is subtracted, the master bias holds what its members lay above theirs. Where it is not, the
+    overscan of this frame tells how far its level is from that of the master bias.
+    """
+    planes = job.member.frame.planes
+    for index, (plane, reader) in enumerate(zip(planes, readers, strict=True)):
+        for part in amplifiers_of(plane):
+            fact = _bias_fact(job, index, part.amplifier)
+            if part.overscan is None or fact is None or fact.read_noise_adu is None:
+                continue
+            offset, what = fact.level_adu, "the bias lies {:+.1f} ADU from its overscan"
+            if not job.arithmetic.overscan:
+                samples = sampled_overscan(reader, part, job.arithmetic.overscan_skip_px)
+                level = quality.overscan_level_adu(samples).value if samples is not None else None
+                offset = None if level is None or fact.level_adu is None else level - fact.level_adu
+                what = "the overscan of this frame lies {:+.1f} ADU from the master bias"
+            if offset is not None and abs(offset) > fact.read_noise_adu:
+                where = f" (amplifier {part.name})" if part.name else f" (HDU {plane.index})" if len(planes) > 1 else ""
+                yield f"{what.format(offset)}, read noise {fact.read_noise_adu:.1f} ADU{where}"
+
+
+def _gain_words(job: ReduceFrame, calibrations: Sequence[PlaneCalibration]) -> str:
+    """Return the gains of all amplifiers, each once."""
+    gains = [
+        part.gain_e_per_adu
+        for calibration in calibrations
+        for part in calibration.amplifiers or (calibration,)
+        if part.gain_e_per_adu is not None
+    ]
+    return ", ".join(f"{gain:g}" for gain in dict.fromkeys(gains))

@@ -1,0 +1,218 @@
+"""Building a master flat: frames without their pedestal, scaled to the level 1, combined, and made a relative response.
+
+Amplifiers differ in gain, colours of a Bayer mosaic in the colour of the lamp. Before combining, every part of a member
+is scaled to its own level, so that clipping sees like beside like. After it
+
+- each of the four positions of a Bayer mosaic keeps the level 1. A science frame is divided by the flat without being
+  debayered: the lamp's colour must not become that of the sky, and equal treatment of all frames keeps colours
+  comparable between them;
+- amplifiers get back their level relative to the mean of all of them, over the planes too, so that a step between them
+  that is the sensor's is corrected like any other. Their levels are compared in electrons where settings or header tell
+  every gain (FLATNORM = 'electron'); where not, in ADU ('adu'): the flat then evens the gains out as well, and the
+  conversion of a science frame to electrons takes that into account.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from ingestd.errors import FrameRejected
+from ingestd.jobs import headers
+from ingestd.jobs.inputs import calibration_of, master_planes, saturation_of
+from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
+from ingestd.jobs.parts import Part, amplifiers_of, mean_level, parts_of, raw_bands
+from ingestd.pixels import quality
+from ingestd.pixels.blocks import Float32, RowReader
+from ingestd.pixels.quality import Estimate
+from ingestd.pixels.steps import CalibratedReader, EvenedReader, flat_level, normalise_flat
+from ingestd.records import BuildMaster, Kind, MasterInput, Metric
+
+_Levels = dict[tuple[int, int], list[float]]
+"""By plane and part: the level of each member above its pedestal, ADU."""
+
+
+def build_flats(job: BuildMaster, sources: list[Source]) -> list[BuiltPlane]:
+    """Return the planes of a master flat."""
+    planes = job.members[0].frame.planes
+    parts = [parts_of(plane, job.members[0].frame.configuration.bayer) for plane in planes]
+    readers = [_calibrated(job, sources, index) for index in range(len(planes))]
+    levels = {
+        (index, number): _levels_of(own, part, sources)
+        for index, own in enumerate(readers)
+        for number, part in enumerate(parts[index])
+    }
+    weights = _weights(job, parts, levels)
+    return [
+        _build_plane(job, sources, index, readers[index], parts[index], levels, weights) for index in range(len(planes))
+    ]
+
+
+def relative_gains(job: BuildMaster) -> dict[tuple[int, int], float] | None:
+    """Return the gain of each amplifier by plane and position, or None if one of them is unknown."""
+    found = {}
+    for index, plane in enumerate(job.members[0].frame.planes):
+        for part in amplifiers_of(plane):
+            gain = nominal_gain(job, plane, part)
+            if gain is None:
+                return None
+            found[index, part.amplifier] = gain
+    return found
+
+
+def _calibrated(job: BuildMaster, sources: list[Source], index: int) -> list[CalibratedReader]:
+    """Return one plane of every member after its masters."""
+    return [
+        CalibratedReader(
+            source.planes[index], calibration_of(member.frame.planes[index], index, member.masters, job.arithmetic)
+        )
+        for member, source in sources
+    ]
+
+
+def _levels_of(readers: list[CalibratedReader], part: Part, sources: list[Source]) -> list[float]:
+    """Return the level of a part in every member."""
+    levels = []
+    for reader, (member, _) in zip(readers, sources, strict=True):
+        level = flat_level(reader, part.cells)
+        if not (np.isfinite(level) and level > 0):
+            detail = f"the level above bias and dark is {level:.1f} ADU: nothing to normalise with"
+            raise FrameRejected("flat_without_light", detail, member.frame.frame_id)
+        levels.append(level)
+    return levels
+
+
+def _weights(job: BuildMaster, parts: Sequence[Sequence[Part]], levels: _Levels) -> dict[tuple[int, int], float]:
+    """Return the level of each part over the mean of all amplifiers in the same colour, median over the members."""
+    gains = relative_gains(job) or {}
+    colours: dict[tuple[int, int] | None, list[tuple[int, int]]] = {}
+    for index, own in enumerate(parts):
+        for number, part in enumerate(own):
+            colour = None if part.phase is None else _colour_place(part)
+            colours.setdefault(colour, []).append((index, number))
+    found = {}
+    for keys in colours.values():
+        signal = np.array([np.array(levels[key]) * gains.get(_amplifier(parts, key), 1.0) for key in keys])
+        for key, ratio in zip(keys, signal / signal.mean(axis=0), strict=True):
+            found[key] = float(np.median(ratio))
+    return found
+
+
+def _colour_place(part: Part) -> tuple[int, int]:
+    """Return row and column of a colour in the raw plane, modulo 2."""
+    row, column = part.phase or (0, 0)
+    return (part.section.y0 + row) % 2, (part.section.x0 + column) % 2
+
+
+def _amplifier(parts: Sequence[Sequence[Part]], key: tuple[int, int]) -> tuple[int, int]:
+    """Return plane and amplifier of a part."""
+    index, number = key
+    return index, parts[index][number].amplifier
+
+
+def _build_plane(
+    job: BuildMaster,
+    sources: list[Source],
+    index: int,
+    readers: list[CalibratedReader],
+    parts: tuple[Part, ...],
+    levels: _Levels,
+    weights: dict[tuple[int, int], float],
+) -> BuiltPlane:
+    """Return one plane of a master flat, and its figures."""
+    own = [levels[index, number] for number in range(len(parts))]
+    if len(parts) == 1:
+        master = combined(job, list(readers), [1.0 / level for level in own[0]])
+    else:
+        evened: list[RowReader] = [
+            EvenedReader(reader, [(part.cells, level[i]) for part, level in zip(parts, own, strict=True)])
+            for i, reader in enumerate(readers)
+        ]
+        master = combined(job, evened)
+    flat, error, mask = np.empty_like(master.mean), np.empty_like(master.error), master.mask
+    for number, part in enumerate(parts):
+        normal = normalise_flat(master.mean[part.cells], master.error[part.cells], job.arithmetic.flat_floor)
+        weight = np.float32(weights[index, number])
+        dead = normal.mask != 0
+        flat[part.cells] = normal.flat if weight == 1 else np.where(dead, 1, normal.flat * weight)
+        error[part.cells] = normal.error if weight == 1 else normal.error * weight
+        mask[part.cells] |= normal.mask
+    plane, label = job.members[0].frame.planes[index], label_of(job, index)
+    metrics = _level_metrics(parts, own, label)
+    gains = [_gain(job, sources, index, part) for part in amplifiers_of(plane)]
+    metrics += _gain_metrics(amplifiers_of(plane), gains, label)
+    facts = [headers.AmplifierFacts(part, nominal_gain(job, plane, part)) for part in amplifiers_of(plane)]
+    return BuiltPlane(flat, error, mask, tuple(metrics), headers.plane_cards(facts, label))
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _level_metrics(parts: Sequence[Part], levels: Sequence[Sequence[float]], label: int | None) -> list[Metric]:
+    """Return the level of a plane and that of each of its parts, medians over the members."""
+    medians = [float(np.median(level)) for level in levels]
+    found = [Metric("flat_level_adu", statistics.fmean(medians), None, label)]
+    if len(parts) > 1:
+        found += [
+            Metric("flat_level_adu", level, None, label, part.name) for part, level in zip(parts, medians, strict=True)
+        ]
+    return found
+
+
+def _gain_metrics(parts: Sequence[Part], gains: Sequence[Estimate | None], label: int | None) -> list[Metric]:
+    """Return the gain of a plane and that of each of its amplifiers, as far as they could be measured."""
+    known = [gain for gain in gains if gain is not None]
+    found = []
+    if known and len(known) == len(gains):
+        whole = known[0] if len(known) == 1 else mean_level(known)
+        found.append(Metric("gain_electrons_per_adu", whole.value, whole.error, label))
+    if len(parts) > 1:
+        found += [
+            Metric("gain_electrons_per_adu", gain.value, gain.error, label, part.name)
+            for part, gain in zip(parts, gains, strict=True)
+            if gain is not None
+        ]
+    return found
+
+
+def _gain(job: BuildMaster, sources: list[Source], index: int, part: Part) -> Estimate | None:
+    """Return the gain of an amplifier from pairs of flats above the bias, or None where it cannot be measured.
+
+    Only the bias is subtracted: dark current is charge like any other and its noise counts with its level.
+    """
+    ordered = sorted(sources, key=by_time)
+    bias = next((master for master in ordered[0][0].masters if master.kind == Kind.BIAS), None)
+    if len(ordered) < 2 or bias is None:  # noqa: PLR2004 - a difference needs two
+        return None
+    below = master_planes(bias.path, bias.sha256).planes[index]
+    noise = headers.amplifier_facts(below.cards, below.signal.shape)[part.amplifier].read_noise_adu
+    if noise is None:
+        return None
+    raw = ordered[0][1].planes[index]
+    bands = quality.sampled_rows(part.section.shape)
+    step = quality.histogram(raw_bands(raw, part.section, bands)).converter_step()
+    flats = [_calibrated_rows(job, item, index, (bias,), part, bands) for item in ordered]
+    pedestal = float(np.median(part.of_image(0, below.signal)))
+    saturation_adu = saturation_of(ordered[0][0].frame, raw) - pedestal
+    try:
+        return quality.gain_electrons_per_adu(flats, 0.0, noise, saturation_adu=saturation_adu, step_adu=step)
+    except ValueError:
+        return None
+
+
+def _calibrated_rows(
+    job: BuildMaster, item: Source, index: int, masters: tuple[MasterInput, ...], part: Part, bands: tuple[slice, ...]
+) -> Float32:
+    """Return bands of rows of one amplifier of a member after the given masters."""
+    member, source = item
+    calibration = calibration_of(member.frame.planes[index], index, masters, job.arithmetic)
+    reader = CalibratedReader(source.planes[index], calibration)
+    rows = np.empty((sum(band.stop - band.start for band in bands), reader.shape[1]), np.float32)
+    filled = 0
+    for band in bands:
+        height = band.stop - band.start
+        reader.read(part.place.y0 + band.start, rows[filled : filled + height])
+        filled += height
+    return rows[:, part.place.x0 : part.place.x1]

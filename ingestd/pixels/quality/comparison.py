@@ -1,0 +1,189 @@
+"""A frame against a master: what is left when the master is taken away tells light, another gain or another pattern.
+
+The level of a bias drifts by more than its noise from night to night, lamps fade, and a sky is not as even as a screen.
+So the common offset (of a flat: whatever is smooth) is taken out before pixels are counted as outliers, and stands
+beside their number as a figure of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingestd.pixels.quality.histogram import Estimate, histogram
+from ingestd.pixels.quality.noise import mean_variance
+from ingestd.records import MaskBit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
+_SAMPLES = 1 << 20
+_BOXES = 8
+_FLAT_BOXES = 16
+_SMALLEST_BOX_PX = 8
+_OWN_STRUCTURE = 0.2
+_WORTHLESS = np.uint8(MaskBit.BAD | MaskBit.NO_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a frame and a master differ by, ADU; of a flat only the outliers are measured, the rest is NaN."""
+
+    offset: Estimate
+    structure: Estimate
+    noise: Estimate
+    expected_noise: Estimate
+    outliers: Estimate
+
+
+def compare(
+    frame: Float32, master: Float32, error: Float32 | None, *, members: int, sigma: float, step_adu: float
+) -> Comparison:
+    """Compare a bias or a dark with the master of an earlier night.
+
+    Parameters
+    ----------
+    frame : array, shape (ny, nx), float32, ADU
+        Corrected for overscan as the members of the master were. It is overwritten.
+    master, error : arrays, shape (ny, nx), float32, ADU
+        Mean and standard error of its members; no error where there was one member only.
+    members : int
+        How many frames the master is made of.
+    sigma : float
+        From how many combined standard deviations on a pixel is an outlier.
+    step_adu : float
+        Step of the converter: no noise is below step / sqrt(12).
+
+    Notes
+    -----
+    The combined variance of a pixel is that of one frame, s^2, plus the square of the master's error. s^2 is the mean
+    over pixels of members x error^2 without the pixels that a chi-squared variable does not reach (`mean_variance`), so
+    a noisy frame cannot hide its outliers behind its own noise. Without an error it is the frame's.
+    """
+    difference = np.subtract(frame, master, out=frame)
+    sample = difference[_sampled(difference.shape)]
+    centre, spread, number = histogram(sample).clipped()
+    offset = histogram(sample).median()
+    errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
+    expected = _noise_of_members(errors, members, step_adu)
+    noise = math.sqrt(max(spread**2 - expected**2 / members, 0.0)) if math.isfinite(expected) else spread
+    one_frame = expected if math.isfinite(expected) else max(spread, step_adu / math.sqrt(12.0))
+    reach = sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)
+    outliers = int(np.count_nonzero(np.abs(difference - np.float32(offset.value)) >= reach))
+    return Comparison(
+        offset,
+        Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
+        Estimate(noise, noise / math.sqrt(2.0 * number)),
+        Estimate(expected, None),
+        Estimate(float(outliers), None),
+    )
+
+
+def compare_flat(frame: Float32, master: Float32, error: Float32 | None, mask: Any, *, sigma: float) -> Comparison:  # noqa: ANN401 - uint8 or None
+    """Compare a flat with the master of an earlier night: pixel by pixel, whatever is smooth left out.
+
+    Parameters
+    ----------
+    frame : array, shape (ny, nx), float32
+        Without its pedestal, in any unit. It is overwritten.
+    master, error : arrays, shape (ny, nx), float32
+        The master flat, 1 at its level, and its standard error.
+    mask : array, shape (ny, nx), uint8, or None
+        Pixels that are bad in the master are no outliers.
+    sigma : float
+        From how many combined standard deviations on a pixel is an outlier.
+
+    Notes
+    -----
+    The ratio of both is divided by its median in each of 16 x 16 boxes: lamps, twilight and the angle of a screen
+    change what is smooth, and are none of the sensor's business. The noise of one frame is the clipped scatter of what
+    remains.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.divide(frame, master, out=frame)
+        for box in _boxes(ratio.shape, _FLAT_BOXES):
+            ratio[box] /= np.nanmedian(ratio[box])
+    ratio -= 1
+    if mask is not None:
+        ratio[(mask & _WORTHLESS) > 0] = 0
+    _, spread, _ = histogram(ratio[_sampled(ratio.shape)]).clipped()
+    errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
+    outliers = int(np.count_nonzero(np.abs(ratio) >= sigma * np.sqrt(np.float32(spread**2) + errors * errors)))
+    unknown = Estimate(math.nan, None)
+    return Comparison(unknown, unknown, unknown, unknown, Estimate(float(outliers), None))
+
+
+def offset_from_master_adu(comparison: Comparison) -> Estimate:
+    """Return the median over pixels of frame minus master, ADU."""
+    return comparison.offset
+
+
+def structure_from_master_adu(comparison: Comparison) -> Estimate:
+    """Return by how much frame minus master is uneven: range of the medians of 8 x 8 boxes, ADU.
+
+    A fifth of the range of the master itself is taken off: within half a degree dark current and glow change by so
+    much.
+    """
+    return comparison.structure
+
+
+def noise_from_master_adu(comparison: Comparison) -> Estimate:
+    """Return the noise of one pixel of the frame: clipped scatter of frame minus master, without the master's part."""
+    return comparison.noise
+
+
+def expected_noise_adu(comparison: Comparison) -> Estimate:
+    """Return the noise of one pixel of a member of the master, from its standard error; NaN for a single member."""
+    return comparison.expected_noise
+
+
+def outlier_pixels(comparison: Comparison) -> Estimate:
+    """Return how many pixels are too far from the master (a count, no error)."""
+    return comparison.outliers
+
+
+def _noise_of_members(errors: Float32, members: int, step_adu: float) -> float:
+    """Return the noise of one pixel of one member of a master, or NaN if its error does not tell."""
+    if members < 2 or errors.size == 1:  # noqa: PLR2004 - scatter needs two
+        return math.nan
+    sample = errors[_sampled(errors.shape)].astype(np.float64).reshape(-1)
+    variance, _ = mean_variance(members * sample * sample, members - 1)
+    return max(math.sqrt(variance), step_adu / math.sqrt(12.0))
+
+
+def _unevenness(image: Float32) -> float:
+    """Return the range of the medians of boxes, each of at most some 4096 pixels spread over it."""
+    step = _odd_step(image.size // _BOXES**2, _SAMPLES // 4 // _BOXES**2)
+    medians = [np.nanmedian(image[box][::step, ::step]) for box in _boxes(image.shape, _BOXES)]
+    return float(np.nanmax(medians) - np.nanmin(medians))
+
+
+def _boxes(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]:
+    """Yield boxes that cover an image, ``number`` to each axis unless they would be smaller than 8 pixels."""
+    rows, columns = (
+        np.linspace(0, length, max(1, min(number, length // _SMALLEST_BOX_PX)) + 1, dtype=int) for length in shape
+    )
+    for y0, y1 in zip(rows[:-1], rows[1:], strict=True):
+        for x0, x1 in zip(columns[:-1], columns[1:], strict=True):
+            yield slice(int(y0), int(y1)), slice(int(x0), int(x1))
+
+
+def _sampled(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return every k-th row and column, about a million pixels; k is odd, for the colours of a mosaic."""
+    step = _odd_step(shape[0] * shape[1], _SAMPLES)
+    return slice(None, None, step), slice(None, None, step)
+
+
+def _odd_step(pixels: int, samples: int) -> int:
+    """Return the smallest odd step in both axes that leaves at most so many samples."""
+    step = 1
+    while pixels > samples * step * step:
+        step += 2
+    return step

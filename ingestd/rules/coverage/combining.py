@@ -1,0 +1,62 @@
+"""Science frames that need the same calibrations: temperatures and exposures cluster as those of darks do."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+
+from ingestd.records import ScienceUse
+from ingestd.rules import groups
+from ingestd.rules.coverage.values import Combination
+from ingestd.settings import Matching
+
+
+def combinations(uses: Sequence[ScienceUse], rules: Matching) -> tuple[Combination, ...]:
+    """Return the combinations of science frames, by camera, configuration and conditions.
+
+    The conditions of a cluster are the medians of its frames, in all filters, so that filters share darks.
+    """
+    found = []
+    for instrument in _parts(uses, lambda use: (use.camera, use.configuration)):
+        for ccd_temp_c, warm in _clusters(instrument, "ccd_temp_c", groups.CLUSTER_TEMP_C):
+            for exposure_s, equal in _clusters(warm, "exposure_s", exposure_reach(rules)):
+                for same in _parts(equal, lambda use: (use.filter_name or "",)):
+                    newest = max(same, key=lambda use: (use.newest, use.frame_id))
+                    found.append(
+                        Combination(
+                            camera=newest.camera,
+                            configuration=newest.configuration,
+                            ccd_temp_c=ccd_temp_c,
+                            exposure_s=exposure_s,
+                            filter_name=newest.filter_name,
+                            frames=sum(use.frames for use in same),
+                            newest=newest.newest,
+                            example=newest.frame_id,
+                        )
+                    )
+    return tuple(found)
+
+
+def exposure_reach(rules: Matching) -> Callable[[float], float]:
+    """Return how far exposures of one cluster may be apart, as those of the members of one master dark."""
+    tolerance_s = min(groups.CLUSTER_EXPOSURE_S, rules.dark.exposure_tolerance_s)
+    tolerance_ratio = min(groups.CLUSTER_EXPOSURE_RATIO, rules.dark.exposure_tolerance_ratio)
+    return lambda exposure_s: groups.exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio)
+
+
+def _parts(uses: Sequence[ScienceUse], key: Callable[[ScienceUse], tuple[str, ...]]) -> list[list[ScienceUse]]:
+    """Return uses with equal keys together, in the order of the keys."""
+    return [list(members) for _, members in itertools.groupby(sorted(uses, key=key), key)]
+
+
+def _clusters(
+    uses: Sequence[ScienceUse], field: str, tolerance: float | Callable[[float], float]
+) -> Iterator[tuple[float | None, list[ScienceUse]]]:
+    """Yield uses by clusters of their temperature or exposure, each with the (low) median over its frames."""
+    value_of = attrgetter(field)
+    for cluster in groups.clusters([value_of(use) for use in uses], tolerance):
+        members = [uses[index] for index in cluster]
+        known = [value_of(use) for use in members for _ in range(use.frames) if value_of(use) is not None]
+        yield (statistics.median_low(known) if known else None), members

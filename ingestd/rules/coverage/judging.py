@@ -1,0 +1,129 @@
+"""How a combination stands with bias, dark and flat, for a frame that would be taken now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ingestd.records import CALIBRATION_KINDS, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
+from ingestd.rules import matching
+from ingestd.rules.coverage.values import Combination, Cover, Status, View
+from ingestd.settings import Camera, MasterRule, Settings
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A combination as a frame that is taken now, and the masters that it may get."""
+
+    combination: Combination
+    frame: FrameRecord
+    camera: Camera
+    masters: Mapping[Kind, Sequence[Master]]
+
+    @property
+    def is_scalable(self) -> bool:
+        """True if darks of another exposure can serve it."""
+        return matching.dark_policy(self.frame, self.camera).scalable
+
+
+class Judge:
+    """Judges combinations one by one, by the rules of matching.
+
+    Parameters
+    ----------
+    view : View
+    settings : Settings
+    now : datetime
+        When the frame would be taken.
+    expiring_d : float, day
+        What serves for less than this is expiring.
+    """
+
+    def __init__(self, view: View, settings: Settings, now: datetime, expiring_d: float) -> None:
+        self.now = now
+        self._view = view
+        self._settings = settings
+        self._horizon = now + timedelta(days=expiring_d)
+        self._cameras = {camera.name: camera for camera in settings.camera}
+        self._masters: dict[tuple[str, str], dict[Kind, list[Master]]] = {}
+
+    def subjects(self, found: Sequence[Combination]) -> Iterator[Subject]:
+        """Yield the combinations as frames; one whose example has left the catalogue is left out."""
+        for it in found:
+            example = self._view.frame(it.example)
+            if example is not None:
+                frame = replace(example, exposure_s=it.exposure_s, ccd_temp_c=it.ccd_temp_c, filter_name=it.filter_name)
+                camera = self._cameras.get(it.camera) or Camera(it.camera)
+                yield Subject(it, frame, camera, self._masters_of(it))
+
+    def covers(self, subject: Subject) -> Iterator[Cover]:
+        """Yield how a combination stands with each kind that its frames need."""
+        calibration = self.calibration(subject, self.now, subject.masters)
+        for kind in _needed_kinds(subject, calibration):
+            choice = choice_of(calibration, kind)
+            if isinstance(choice, Match):
+                best = choice.candidates[0]
+                until = self._lasts_until(subject, kind, choice)
+                status = Status.COVERED if until > self._horizon else Status.EXPIRING
+                yield Cover(
+                    subject.combination, kind, status, choice.how, best.grade, choice.master, until, best.reason
+                )
+            elif isinstance(choice, Wait):
+                yield Cover(subject.combination, kind, Status.MISSING, "", "", None, None, choice.reason)
+
+    def calibration(self, subject: Subject, at: datetime, masters: Mapping[Kind, Sequence[Master]]) -> Calibration:
+        """Return the choice among masters for a frame of the combination taken at a time."""
+        frame = replace(subject.frame, obs_start=at)
+        return matching.calibration_for(frame, masters, self._settings, subject.camera)
+
+    def _masters_of(self, combination: Combination) -> dict[Kind, list[Master]]:
+        """Return the masters of a configuration that are valid now, and older ones to be told as the nearest."""
+        key = (combination.camera, combination.configuration)
+        if key not in self._masters:
+            self._masters[key] = {
+                kind: self._view.masters(*key, kind, since=self.now - 2 * self._valid(kind))
+                for kind in CALIBRATION_KINDS
+            }
+        return self._masters[key]
+
+    def _lasts_until(self, subject: Subject, kind: Kind, choice: Match) -> datetime:
+        """Return when the last of the masters that serve ceases to be valid, or a time beyond the horizon."""
+        until = choice.master.last_obs + self._valid(kind)
+        while until <= self._horizon:
+            later = choice_of(self.calibration(subject, until + _SECOND, subject.masters), kind)
+            if isinstance(later, Wait):
+                break
+            until = later.master.last_obs + self._valid(kind) if isinstance(later, Match) else self._horizon + _SECOND
+        return until
+
+    def _valid(self, kind: Kind) -> timedelta:
+        """Return how long masters of a kind are valid."""
+        return timedelta(days=rule_of(self._settings, kind).valid_d)
+
+
+def choice_of(calibration: Calibration, kind: Kind) -> Choice:
+    """Return the choice of one kind."""
+    return {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}[kind]
+
+
+def rule_of(settings: Settings, kind: Kind) -> MasterRule:
+    """Return window, numbers and validity of masters of a kind."""
+    masters = settings.masters
+    return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind]
+
+
+def _needed_kinds(subject: Subject, calibration: Calibration) -> list[Kind]:
+    """Return the kinds that a combination needs.
+
+    Those that its camera requires; with darks also the bias, without which none is scaled. Where only an exact dark
+    will do, it carries the bias: to miss the dark is to miss both.
+    """
+    needed = {Kind(name) for name in subject.camera.requires}
+    if Kind.DARK in needed:
+        needed.add(Kind.BIAS)
+    if isinstance(calibration.dark, Wait) and not subject.is_scalable:
+        needed.discard(Kind.BIAS)
+    return [kind for kind in CALIBRATION_KINDS if kind in needed]

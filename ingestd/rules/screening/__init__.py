@@ -1,0 +1,18 @@
+"""A second look at the pixels: does a calibration frame hold what its header says, before it enters a master?
+
+A verdict is a function of the frame's figures and of masters that do not depend on it: that of the latest *earlier*
+night of its group, and for darks and flats the latest bias up to their own night. Biases so depend on earlier biases,
+darks on biases and earlier darks, flats on all three; following that order every catalogue has exactly one set of
+verdicts, whatever the order in which its frames came, and a replayed archive is judged as the live nights were. The
+first frames of a camera have no reference: only what is absolutely wrong keeps them out, and no operator is needed.
+
+The comparison with a master needs pixels. It is part of measuring a frame: the order names the reference, its address
+is remembered, and a frame whose reference has changed is measured once more. So the cost is bounded by the nights whose
+reference changed, the verdict stays a function of recorded figures, and a changed limit reads no file again.
+"""
+
+from ingestd.rules.screening.judging import light_findings, verdict
+from ingestd.rules.screening.looking import Look, Screener
+from ingestd.rules.screening.references import References, Standard, references_for
+
+__all__ = ["Look", "References", "Screener", "Standard", "light_findings", "references_for", "verdict"]

@@ -1,0 +1,140 @@
+"""One look at a night: which of its frames must be measured against another reference, and what the verdicts are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from datetime import date as calendar_date
+from typing import Protocol
+
+from ingestd.records import (
+    FrameInput,
+    FrameRecord,
+    Group,
+    Kind,
+    Master,
+    MasterInput,
+    MeasuredFrame,
+    MeasureFrame,
+    Metric,
+    Verdict,
+)
+from ingestd.rules import addresses
+from ingestd.rules.screening.judging import verdict
+from ingestd.rules.screening.references import References, Standard, figures_of, references_for, valid_d
+from ingestd.settings import Settings
+
+
+class View(Protocol):
+    """What the second look reads of the catalogue."""
+
+    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+        """Return the frames of a group and night whose pixels were looked at."""
+
+    def master_figures(self, master_id: str) -> tuple[Metric, ...]:
+        """Return the figures of a master."""
+
+    def masters(
+        self,
+        camera: str,
+        configuration: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return the current masters of one configuration."""
+
+    def path_of(self, frame_id: str) -> str | None:
+        """Return where the frame was last seen, if it is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a night needs: frames to be measured again, and verdicts that differ from those in force.
+
+    ``is_settled`` is True if neither changes which frames are good.
+    """
+
+    to_measure: tuple[MeasureFrame, ...]
+    verdicts: tuple[Verdict, ...]
+    is_settled: bool
+
+
+class Screener:
+    """Looks at one night after the other.
+
+    Parameters
+    ----------
+    view : View
+    settings : Settings
+    can_measure : callable
+        Whether a job may be tried now, given its address; what cannot be measured is judged by what is known of it.
+    """
+
+    def __init__(self, view: View, settings: Settings, can_measure: Callable[[str], bool]) -> None:
+        self._view = view
+        self._settings = settings
+        self._can_measure = can_measure
+        self._standards: dict[str, Standard] = {}
+
+    def look(self, group: Group, night: str) -> Look:
+        """Return what the frames of a group and night need, and the verdicts on those that need nothing."""
+        own, biases = self._masters(group.kind, group, night), self._masters(Kind.BIAS, group, night)
+        jobs, verdicts, is_settled = [], [], True
+        for measured in self._view.measured_frames(group, night):
+            chosen = references_for(measured.frame, own, biases, self._settings)
+            job = self._job(measured.frame, *chosen)
+            if job is not None and job.job_id != measured.job_id and self._can_measure(job.job_id):
+                jobs.append(job)
+                continue
+            found = verdict(measured.frame, measured.figures, self._references(*chosen), self._settings)
+            if found != measured.verdict:
+                verdicts.append(found)
+                is_settled &= measured.verdict is not None and found.reason == measured.verdict.reason
+        return Look(tuple(jobs), tuple(verdicts), is_settled and not jobs)
+
+    def measurement(self, frame: FrameRecord) -> MeasureFrame | None:
+        """Return the order to measure a calibration frame against its reference of now, or None if it is gone."""
+        group = Group(frame.camera, frame.kind, frame.configuration.key(), frame.filter_name)
+        night = frame.night or ""
+        own, biases = (self._masters(kind, group, night) if night else [] for kind in (frame.kind, Kind.BIAS))
+        return self._job(frame, *references_for(frame, own, biases, self._settings))
+
+    def _masters(self, kind: Kind, group: Group, night: str) -> list[Master]:
+        """Return the masters of a kind that may be a reference in a night."""
+        evening = datetime.combine(calendar_date.fromisoformat(night), time(), UTC)
+        reach = timedelta(days=valid_d(kind, self._settings.masters) + 2)
+        return self._view.masters(
+            group.camera, group.configuration, kind, since=evening - reach, until=evening + timedelta(days=2)
+        )
+
+    def _job(
+        self, frame: FrameRecord, reference: Master | None, is_alike: bool, pedestal: Master | None
+    ) -> MeasureFrame | None:
+        """Return the order to measure a frame against a reference."""
+        path = self._view.path_of(frame.frame_id)
+        if path is None:
+            return None
+        inputs: list[MasterInput] = []
+        if reference is not None and is_alike:
+            inputs.append(addresses.reference_input(reference, "reference", self._settings))
+            if frame.kind is Kind.FLAT and pedestal is not None:
+                inputs.append(addresses.reference_input(pedestal, "pedestal", self._settings))
+        arithmetic = addresses.arithmetic_of(self._settings)
+        member, sigma = FrameInput(frame, path, tuple(inputs)), self._settings.screening.outlier_sigma
+        return MeasureFrame(addresses.of_measurement(member, arithmetic, sigma), member, arithmetic, sigma)
+
+    def _references(self, reference: Master | None, is_alike: bool, pedestal: Master | None) -> References:
+        """Return the masters with their figures."""
+        return References(self._standard(reference), is_alike, self._standard(pedestal))
+
+    def _standard(self, master: Master | None) -> Standard | None:
+        """Return a master with its figures, read once in a look."""
+        if master is None:
+            return None
+        if master.master_id not in self._standards:
+            figures = figures_of(self._view.master_figures(master.master_id))
+            self._standards[master.master_id] = Standard(master, figures)
+        return self._standards[master.master_id]

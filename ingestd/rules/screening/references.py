@@ -1,0 +1,113 @@
+"""The masters that a frame is compared with, chosen in observation time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ingestd.records import FrameRecord, Kind, Master, Metric
+from ingestd.rules import groups
+from ingestd.settings import Masters, Settings
+
+Figures = Mapping[tuple[str, int | None], float]
+"""Values by the name of the figure and the HDU of the plane, None where there is one plane only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """A master and its figures."""
+
+    master: Master
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What a frame is compared with, each None where there is none.
+
+    ``own`` is the master of its group; ``is_alike`` says that their pixels can be compared, which a dark of another
+    exposure cannot. ``pedestal`` is the bias that lies under a dark or a flat.
+    """
+
+    own: Standard | None
+    is_alike: bool
+    pedestal: Standard | None
+
+
+def figures_of(metrics: Iterable[Metric]) -> Figures:
+    """Return the figures of whole planes; those of their amplifiers and colours are left out."""
+    return {(metric.name, metric.plane): metric.value for metric in metrics if not metric.channel}
+
+
+def references_for(
+    frame: FrameRecord, own: Sequence[Master], biases: Sequence[Master], settings: Settings
+) -> tuple[Master | None, bool, Master | None]:
+    """Return the reference of a calibration frame, whether it is alike, and the bias below it.
+
+    Given a frame and the masters of its camera and configuration, the reference is that of the latest earlier night at
+    its temperature (and, of a dark, at its exposure; failing that, at any), no older than such a master is valid. The
+    bias may be of the same night: biases are settled before darks and flats.
+
+    Parameters
+    ----------
+    frame : FrameRecord
+        With a night.
+    own, biases : sequence of Master
+        Of the frame's group, and biases of its configuration, in any order. For a bias there is none below it.
+    settings : Settings
+        Tolerances (``matching``) and validity (``masters``).
+    """
+    night = frame.night or ""
+    earlier = [master for master in own if master.night < night and _fits(frame, master, settings)]
+    alike = [master for master in earlier if _is_alike(frame, master, settings)]
+    below = [master for master in biases if master.night <= night and _fits(frame, master, settings)]
+    reference = _latest(frame, alike or earlier)
+    return reference, bool(alike), None if frame.kind is Kind.BIAS else _latest(frame, below)
+
+
+def valid_d(kind: Kind, masters: Masters) -> float:
+    """Return for how many days a master of a kind is valid."""
+    return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind].valid_d
+
+
+def _fits(frame: FrameRecord, master: Master, settings: Settings) -> bool:
+    """Return whether a master is recent enough, and of the same temperature or filter."""
+    age_d = groups.night_number(frame.night or "") - groups.night_number(master.night)
+    if age_d > valid_d(master.kind, settings.masters):
+        return False
+    if master.kind is Kind.FLAT:
+        return master.filter_name == frame.filter_name
+    if frame.kind is Kind.FLAT:
+        return True
+    limits = settings.matching
+    limit_c = limits.bias.max_delta_temp_c if master.kind is Kind.BIAS else limits.dark.max_delta_temp_c
+    if frame.ccd_temp_c is None or master.ccd_temp_c is None:
+        return frame.ccd_temp_c is master.ccd_temp_c
+    return groups.distance(frame.ccd_temp_c, master.ccd_temp_c) <= limit_c
+
+
+def _is_alike(frame: FrameRecord, master: Master, settings: Settings) -> bool:
+    """Return whether pixels of frame and master hold the same: darks of one exposure, any biases, any flats."""
+    if frame.kind is not Kind.DARK:
+        return True
+    if frame.exposure_s is None or master.exposure_s is None:
+        return frame.exposure_s is master.exposure_s
+    limits = settings.matching.dark
+    reach_s = groups.exposure_tolerance_s(
+        frame.exposure_s, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
+    )
+    return groups.distance(frame.exposure_s, master.exposure_s) <= reach_s
+
+
+def _latest(frame: FrameRecord, masters: Sequence[Master]) -> Master | None:
+    """Return the master of the latest night; of several the nearest in exposure, then in temperature."""
+
+    def order(master: Master) -> tuple[int, float, float, str]:
+        return (
+            -groups.night_number(master.night),
+            groups.distance(frame.exposure_s or 0.0, master.exposure_s or 0.0),
+            groups.distance(frame.ccd_temp_c or 0.0, master.ccd_temp_c or 0.0),
+            master.master_id,
+        )
+
+    return min(masters, key=order, default=None)
