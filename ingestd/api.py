@@ -315,8 +315,8 @@ class QaSeries:
     """The values of one quality figure in time, arrays of equal length, the oldest observation first.
 
     ``time`` is datetime64[ms] (UTC, NaT where unknown), ``value`` and ``error`` are float64 (NaN where unknown),
-    ``plane`` is the HDU number, -1 for the only one; the others are texts, ``filter_name`` empty for none. ``subject``
-    is the frame_id or master_id that it was measured on.
+    ``plane`` is the HDU number, -1 for the only one; the others are texts, ``filter_name`` empty for none, ``channel``
+    the amplifier or colour inside the plane, empty for all of it. ``subject`` is the frame_id or master_id that it was measured on.
     """
 
     metric: str
@@ -328,6 +328,7 @@ class QaSeries:
     kind: NDArray[np.str_]
     filter_name: NDArray[np.str_]
     plane: NDArray[np.int64]
+    channel: NDArray[np.str_]
     subject: NDArray[np.str_]
 
     def table(self) -> Any:  # noqa: ANN401 - astropy has no types
@@ -345,7 +346,7 @@ class QaSeries:
         columns["time"].format = "isot"
         for name in ("value", "error"):
             columns[name] = Column(getattr(self, name)[dated], unit=unit)
-        for name in ("camera", "kind", "filter_name", "plane", "subject"):
+        for name in ("camera", "kind", "filter_name", "plane", "channel", "subject"):
             columns[name] = Column(getattr(self, name)[dated])
         return Table(columns, meta={"metric": self.metric})
 
@@ -391,5 +392,6 @@ def qa_series(
         kind=texts("kind"),
         filter_name=texts("filter_name"),
         plane=np.array([-1 if row["plane"] is None else row["plane"] for row in rows], dtype=np.int64),
+        channel=texts("channel"),
         subject=np.array([row["frame_id"] or row["master_id"] or "" for row in rows], dtype=np.str_),
     )

@@ -94,7 +94,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "overscan_level_adu",
         "ADU",
         "frame",
-        _CALIBRATIONS,
+        _ALL,
         "Median of the overscan, resolved below the step of the converter",
         "Ma, Genton & Parzen 2011, mid-distribution median",
     ),
@@ -111,8 +111,8 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ADU",
         "frame",
         _PEDESTALS,
-        "Unevenness of the frame minus the master of an earlier night: range of the medians of 8 x 8 boxes, less a fifth "
-        "of that of the master",
+        "Unevenness of the frame minus the master of an earlier night: range of the medians of 8 x 8 boxes, less a "
+        "fifth of that of the master",
         "DESI (patches)",
     ),
     MetricDeclaration(
@@ -121,15 +121,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "frame",
         _PEDESTALS,
         "Noise of one pixel: clipped standard deviation of the frame minus the master of an earlier night, without the "
-        "master's part",
-        _HOWELL,
-    ),
-    MetricDeclaration(
-        "expected_noise_adu",
-        "ADU",
-        "frame",
-        _PEDESTALS,
-        "Noise of one pixel of a member of the master of an earlier night",
+        "master's part and the step of the converter",
         _HOWELL,
     ),
     MetricDeclaration(
@@ -172,6 +164,14 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "master",
         (Kind.BIAS,),
         "Read noise from pairs of biases times the gain",
+        _HOWELL,
+    ),
+    MetricDeclaration(
+        "dark_noise_adu",
+        "ADU",
+        "master",
+        (Kind.DARK,),
+        "Noise of one pixel of one dark, from pairs of darks as the read noise from biases",
         _HOWELL,
     ),
     MetricDeclaration(

@@ -464,6 +464,19 @@ class FrameInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Electronics:
+    """Gain and read noise of one of several amplifiers, as a job uses them; None if unknown.
+
+    ``plane`` and ``channel`` are positions: of the plane in the frame, of the amplifier in the plane.
+    """
+
+    plane: int
+    channel: int
+    gain_e_per_adu: float | None
+    read_noise_e: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureFrame:
     """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all.
 
@@ -491,7 +504,10 @@ class MeasureDark:
 
 @dataclass(frozen=True, slots=True)
 class BuildMaster:
-    """Combine the members to a master; ``product`` is absolute and a function of ``job_id``."""
+    """Combine the members to a master; ``product`` is absolute and a function of ``job_id``.
+
+    ``electronics`` is empty where one amplifier reads the frames: ``gain_e_per_adu`` is its gain, else a mean.
+    """
 
     job_id: str
     group: Group
@@ -503,11 +519,16 @@ class BuildMaster:
     arithmetic: Arithmetic
     grade: str
     product: str
+    electronics: tuple[Electronics, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReduceFrame:
-    """Reduce one science frame; ``skipped`` and ``not_needed`` pair a step with the reason why it has no master."""
+    """Reduce one science frame; ``skipped`` and ``not_needed`` pair a step with the reason why it has no master.
+
+    ``electronics`` is empty where one amplifier reads the frame: ``gain_e_per_adu`` and ``read_noise_e`` are its own,
+    else a mean gain and the read noise of the settings.
+    """
 
     job_id: str
     member: FrameInput
@@ -519,6 +540,7 @@ class ReduceFrame:
     provisional: bool
     arithmetic: Arithmetic
     product: str
+    electronics: tuple[Electronics, ...] = ()
 
 
 Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame

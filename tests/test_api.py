@@ -123,7 +123,7 @@ def test_a_table_has_times_and_units(catalogue):
     table = api.qa_series(catalogue, "bias_level_adu").table()
     assert table["value"].unit == "adu"
     assert table["time"].isot[0].startswith("2026-01-15T17:30")
-    assert table.colnames == ["time", "value", "error", "camera", "kind", "filter_name", "plane", "subject"]
+    assert table.colnames == ["time", "value", "error", "camera", "kind", "filter_name", "plane", "channel", "subject"]
 
 
 def test_every_unit_of_a_figure_is_one_of_astropy():

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -200,6 +201,10 @@ class Service:
         status = json.loads(found.stdout)
         return bool(status["frames"]) and not status["queue_depth"] and not status["arrivals"]
 
+    def has_worked(self):
+        """Return whether there is a product and nothing is due."""
+        return self.products() and self.is_done()
+
 
 @pytest.fixture
 def service(tmp_path):
@@ -266,15 +271,9 @@ def test_sigterm_in_the_middle_of_work_leaves_nothing_half_written(service):
     assert status == 0
     assert seconds < 10.0
     assert list(service.data.rglob("*.tmp")) == []
-    (catalogue,) = [service.data / "catalogue.sqlite"]
-    recorded = json.loads(
-        subprocess.run(
-            ["sqlite3", "-json", str(catalogue), "SELECT path, sha256 FROM reductions UNION SELECT path, sha256 FROM masters"],
-            capture_output=True,
-            check=True,
-        ).stdout
-    )
-    assert {row["path"]: row["sha256"] for row in recorded} == {
+    with closing(sqlite3.connect(service.data / "catalogue.sqlite")) as db:
+        recorded = dict(db.execute("SELECT path, sha256 FROM reductions UNION SELECT path, sha256 FROM masters"))
+    assert recorded == {
         str(path.relative_to(service.data)): sha256(path)
         for folder in ("masters", "reduced")
         for path in (service.data / folder).rglob("*.fits")
@@ -289,7 +288,7 @@ def test_sigterm_during_the_start_ends_it(service):
         service.process = subprocess.Popen(
             command, cwd=service.directory, env=service.environment, stdout=log, stderr=log
         )
-    until(lambda: (service.data / "ingestd.lock").exists())
+    until((service.data / "ingestd.lock").exists)
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(10) in (0, -signal.SIGTERM)
 
@@ -369,7 +368,7 @@ def test_a_directory_added_at_sighup_is_watched(service):
     write_night(service.directory / "more")
     service.write_config(service.config.read_text().replace('["incoming"]', '["incoming", "more"]'))
     service.process.send_signal(signal.SIGHUP)
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
 
 
 # --- arrival ----------------------------------------------------------------------------------------------------------
@@ -390,7 +389,7 @@ def test_the_watched_directory_is_only_read(service):
     write_night(service.incoming)
     before = tree(service.incoming)
     service.start()
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
     service.stop()
     assert tree(service.incoming) == before
 
@@ -418,7 +417,7 @@ def test_a_directory_that_comes_back_is_watched_again(web_service):
     service.incoming.mkdir()
     until(lambda: service.get("/ready")[0] == 200)
     write_night(service.incoming)
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
@@ -434,7 +433,7 @@ def test_metrics_hold_the_quality_figures_also_right_after_a_restart(web_service
     service = web_service
     service.start()
     write_night(service.incoming, biases=5)
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
     name = "ingestd_read_noise_electrons"
     measured = until(lambda: value_of(service.get("/metrics")[1], name))
     # 7.5 e- from 4 differences of 12,288 pixels: relative error 1 / sqrt(2 * 4 * 12288) = 0.32 %, five of them
@@ -451,12 +450,15 @@ def test_metrics_count_frames_jobs_and_what_is_due(web_service):
     service = web_service
     service.start()
     write_night(service.incoming)
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
 
     def frames_by_kind():
         text = service.get("/metrics")[1]
         return {
-            kind: sum(float(n) for n in re.findall(rf'^ingestd_frames{{[^}}]*kind="{kind}"[^}}]*}} (\S+)$', text, re.MULTILINE))
+            kind: sum(
+                float(n)
+                for n in re.findall(rf'^ingestd_frames{{[^}}]*kind="{kind}"[^}}]*}} (\S+)$', text, re.MULTILINE)
+            )
             for kind in ("bias", "dark", "flat", "light")
         }
 
@@ -510,7 +512,7 @@ def test_scan_then_every_list_has_the_promised_fields(service):
 def test_status_names_the_daemon_and_what_is_due(service):
     service.start()
     write_night(service.incoming)
-    until(lambda: service.products() and service.is_done())
+    until(service.has_worked)
     status = service.json("status")
     assert status["daemon_pid"] == service.process.pid
     assert status["queue_depth"] == 0

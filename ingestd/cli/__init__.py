@@ -1,7 +1,8 @@
 """The commands: parse, call, print, exit code.
 
 ``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
-scans, ``showing`` reads the database, ``explaining`` tells why, ``operating`` changes something, ``deciding`` takes the
+scans, ``showing`` reads the database, ``explaining`` tells why, ``covering`` what to take, ``exporting`` serves other
+programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
 operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
@@ -24,6 +25,7 @@ from ingestd.cli.operating import requeue
 from ingestd.cli.options import DEFAULT_CONFIG, config_option
 from ingestd.cli.serving import run, scan
 from ingestd.cli.showing import config_group, frames, masters, qa, status
+from ingestd.cli.verifying import verify
 from ingestd.errors import IngestdError, LockHeld, SettingsInvalid
 from ingestd.records import VERSION
 
@@ -55,6 +57,7 @@ for command in (
     coverage,
     query,
     export,
+    verify,
     requeue,
     accept,
     reject,

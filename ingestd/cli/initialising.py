@@ -25,6 +25,7 @@ _CAMERA_COLUMNS = {
     "written_by": "written by",
     "size_px": "pixels",
     "planes": "planes",
+    "amplifiers": "amplifiers",
     "overscan": "overscan",
     "readout_mode": "mode",
     "gain_e_per_adu": "e-/adu",
@@ -202,8 +203,13 @@ def _section(title: str, rows: list[dict[str, object]], columns: Mapping[str, st
     """Return a table under its title, without columns in which nothing stands; '' without rows."""
     if not rows:
         return ""
-    used = {key: name for key, name in columns.items() if any(row.get(key) not in {None, ""} for row in rows)}
+    used = {key: name for key, name in columns.items() if any(row.get(key) not in _usual(key) for row in rows)}
     return f"{title}\n{table(rows, used)}"
+
+
+def _usual(key: str) -> set[object]:
+    """Return the values of a column that need no mention."""
+    return {None, "", "1"} if key in {"planes", "amplifiers"} else {None, ""}
 
 
 def _not_understood(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -78,6 +78,7 @@ _QA_COLUMNS = {
     "kind": "kind",
     "filter_name": "filter",
     "plane": "plane",
+    "channel": "channel",
 }
 
 

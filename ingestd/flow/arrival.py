@@ -168,7 +168,8 @@ def _not_reduced(record: FrameRecord) -> str:
     enough to go on from there.
     """
     done = set(record.flags) & {"bias_subtracted", "dark_subtracted", "flat_divided"}
-    if "calibrated" in record.flags or done == {"bias_subtracted"} or {"dark_subtracted", "flat_divided"} <= done:
+    is_uncertain = ("calibrated" in record.flags and not done) or done == {"bias_subtracted"}
+    if is_uncertain or {"dark_subtracted", "flat_divided"} <= done or done == {"flat_divided"}:
         return f"processed already ({', '.join(sorted(done)) or 'calibrated'})"
     if record.obs_start is None or "future_date" in record.flags:
         return "observation time lies in the future" if record.obs_start else "no observation time"

@@ -244,9 +244,10 @@ class Flow:
             capacity=self._executor.free_slots,
             drain=self._drain,
         ).due()
-        moved = self._recorder.record_plan(plan, now)
-        if plan.jobs:
-            self._catalogue.take_off((job.job_id, frame_of(job)) for job in plan.jobs)
+        with self._catalogue.transaction():  # one wait for the disk, not one for each fact
+            moved = self._recorder.record_plan(plan, now)
+            if plan.jobs:
+                self._catalogue.take_off((job.job_id, frame_of(job)) for job in plan.jobs)
         for job in plan.jobs:
             self._recorder.remember(job, plan.calibrations.get(job.job_id))
             self._executor.submit(job)

@@ -134,12 +134,10 @@ class Recorder:
         relative = str(Path(job.product).relative_to(self.settings.data_dir))
         explanation = explanation_of(calibration)
         order = orders.order_text(job)
-        self._catalogue.record_reduction(
-            frame, job, outcome, relative, explanation, now, units=_UNITS, order=order
-        )
-        self._catalogue.note_findings(
-            frame.frame_id, screening.light_findings(frame, outcome.metrics, self.settings)
-        )
+        findings = screening.light_findings(frame, outcome.metrics, self.settings)
+        with self._catalogue.transaction():
+            self._catalogue.record_reduction(frame, job, outcome, relative, explanation, now, units=_UNITS, order=order)
+            self._catalogue.note_findings(frame.frame_id, findings)
         if self._catalogue.current_reduction(frame.frame_id) == job.job_id:
             store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
         remove_links(self.settings, self._catalogue.former_products(frame.frame_id))  # the file had another name then

@@ -16,7 +16,7 @@ from ingestd.jobs.parts import amplifiers_of
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import RowReader
 from ingestd.pixels.steps import PlaneCalibration, takes_overscan
-from ingestd.records import Kind, MasterInput, Plane, ReduceFrame, Step
+from ingestd.records import Electronics, Kind, MasterInput, Plane, ReduceFrame, Step
 
 _Key = tuple[int, int]
 """Position of a plane, and of an amplifier in it."""
@@ -45,8 +45,8 @@ def _calibration(
         amplifiers = [
             replace(
                 amplifier,
-                gain_e_per_adu=_gain(job, plane, number),
-                read_noise_e=_read_noise_e(job, plane, index, number),
+                gain_e_per_adu=_gain(job, index, number),
+                read_noise_e=_read_noise_e(job, index, number),
                 gain_scale=scales.get((index, number), 1.0),
             )
             for number, amplifier in enumerate(calibration.amplifiers)
@@ -54,32 +54,31 @@ def _calibration(
         return replace(calibration, amplifiers=tuple(amplifiers))
     return replace(
         calibration,
-        gain_e_per_adu=_gain(job, plane, 0),
-        read_noise_e=_read_noise_e(job, plane, index, 0),
+        gain_e_per_adu=_gain(job, index, 0),
+        read_noise_e=_read_noise_e(job, index, 0),
         gain_scale=scales.get((index, 0), 1.0),
     )
 
 
-def _gain(job: ReduceFrame, plane: Plane, number: int) -> float | None:
-    """Return the gain of an amplifier, e-/ADU: that of the order for a frame of one, else its own."""
-    if plane.channels:
-        return plane.channels[number].gain_e_per_adu
-    return job.gain_e_per_adu if len(job.member.frame.planes) == 1 else plane.gain_e_per_adu
+def _gain(job: ReduceFrame, index: int, number: int) -> float | None:
+    """Return the gain of an amplifier, e-/ADU, or None."""
+    own = _electronics(job, index, number)
+    return job.gain_e_per_adu if own is None else own.gain_e_per_adu
 
 
-def _read_noise_e(job: ReduceFrame, plane: Plane, index: int, number: int) -> float | None:
+def _read_noise_e(job: ReduceFrame, index: int, number: int) -> float | None:
     """Return the read noise of an amplifier, electrons: of settings or header, or of the master bias in use."""
-    if plane.channels:
-        stated = plane.channels[number].read_noise_e
-    elif len(job.member.frame.planes) == 1 and job.read_noise_e is not None:
-        stated = job.read_noise_e
-    else:
-        stated = plane.read_noise_e
-    gain = _gain(job, plane, number)
+    own, gain = _electronics(job, index, number), _gain(job, index, number)
+    stated = job.read_noise_e if own is None else own.read_noise_e
     if stated is not None or gain is None:
         return stated
     fact = _bias_fact(job, index, number)
     return None if fact is None or fact.read_noise_adu is None else fact.read_noise_adu * gain
+
+
+def _electronics(job: ReduceFrame, index: int, number: int) -> Electronics | None:
+    """Return gain and read noise of one of several amplifiers, or None if there is only one."""
+    return next((it for it in job.electronics if (it.plane, it.channel) == (index, number)), None)
 
 
 def _bias_fact(job: ReduceFrame, index: int, number: int) -> AmplifierFacts | None:
@@ -107,9 +106,9 @@ def _gain_scales(job: ReduceFrame) -> dict[_Key, float]:
     is_in_electrons = content.header.get("FLATNORM") == "electron"
     gains: dict[_Key, float] = {}
     weights: dict[_Key, float] = {}
-    for index, (plane, own) in enumerate(zip(planes, content.planes, strict=True)):
+    for index, own in enumerate(content.planes):
         for number, fact in enumerate(amplifier_facts(own.cards, own.signal.shape)):
-            gain = _gain(job, plane, number)
+            gain = _gain(job, index, number)
             if gain is None:
                 return {}
             gains[index, number] = gain
@@ -137,7 +136,7 @@ def steps_of(job: ReduceFrame, calibrations: list[PlaneCalibration], readers: Se
     if not first.has_gain:
         steps.append(Step("gain", "skipped", f"gain {job.gain_source}"))
     else:
-        steps.append(Step("gain", "applied", f"{_gain_words(job, calibrations)} e-/adu; {job.gain_source}"))
+        steps.append(Step("gain", "applied", f"{_gain_words(calibrations)} e-/adu; {job.gain_source}"))
     if first.has_uncertainty:
         steps.append(Step("uncertainty", "applied", "Poisson, read noise and the masters' own"))
     else:
@@ -214,7 +213,7 @@ def _disagreements(job: ReduceFrame, readers: Sequence[RowReader]) -> Iterator[s
                 yield f"{what.format(offset)}, read noise {fact.read_noise_adu:.1f} ADU{where}"
 
 
-def _gain_words(job: ReduceFrame, calibrations: Sequence[PlaneCalibration]) -> str:
+def _gain_words(calibrations: Sequence[PlaneCalibration]) -> str:
     """Return the gains of all amplifiers, each once."""
     gains = [
         part.gain_e_per_adu

@@ -55,7 +55,7 @@ def relative_gains(job: BuildMaster) -> dict[tuple[int, int], float] | None:
     found = {}
     for index, plane in enumerate(job.members[0].frame.planes):
         for part in amplifiers_of(plane):
-            gain = nominal_gain(job, plane, part)
+            gain = nominal_gain(job, index, part)
             if gain is None:
                 return None
             found[index, part.amplifier] = gain
@@ -143,7 +143,7 @@ def _build_plane(
     metrics = _level_metrics(parts, own, label)
     gains = [_gain(job, sources, index, part) for part in amplifiers_of(plane)]
     metrics += _gain_metrics(amplifiers_of(plane), gains, label)
-    facts = [headers.AmplifierFacts(part, nominal_gain(job, plane, part)) for part in amplifiers_of(plane)]
+    facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in amplifiers_of(plane)]
     return BuiltPlane(flat, error, mask, tuple(metrics), headers.plane_cards(facts, label))
 
 

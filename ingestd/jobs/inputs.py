@@ -12,7 +12,7 @@ import numpy as np
 
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
-from ingestd.pixels.blocks import RowReader
+from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.steps import Amplifier, PlaneCalibration
 from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, MasterInput, Plane
 from ingestd.settings import Limits
@@ -35,6 +35,16 @@ def master_planes(path: str, sha256: str) -> fitsfile.MasterPlanes:
     return fitsfile.read_master(Path(path), sha256)
 
 
+@lru_cache(maxsize=4)
+def _errors(path: str, sha256: str) -> tuple[Float32 | None, ...]:
+    """Return the standard deviations of a master's planes, 0 where they are unknown: there they add nothing."""
+    errors = (plane.uncertainty for plane in master_planes(path, sha256).planes)
+    return tuple(
+        np.nan_to_num(error, nan=0.0) if error is not None and not np.isfinite(error).all() else error
+        for error in errors
+    )
+
+
 def calibration_of(
     plane: Plane, index: int, masters: Sequence[MasterInput], arithmetic: Arithmetic
 ) -> PlaneCalibration:
@@ -52,12 +62,13 @@ def calibration_of(
     masks = []
     for master in masters:
         part = master_planes(master.path, master.sha256).planes[index]
+        error = _errors(master.path, master.sha256)[index]
         name = master.kind.value
         arrays[name] = part.signal
         if master.how == "noise_only":
             continue
-        if part.uncertainty is not None:
-            arrays[f"{name}_error"] = np.nan_to_num(part.uncertainty, copy=True, nan=0.0)
+        if error is not None:
+            arrays[f"{name}_error"] = error
         if part.mask is not None:
             masks.append(part.mask)
         if master.kind == Kind.DARK and master.how != "exact":

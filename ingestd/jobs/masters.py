@@ -11,15 +11,15 @@ from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.flats import build_flats, relative_gains
-from ingestd.jobs.inputs import calibration_of, opened
+from ingestd.jobs.inputs import calibration_of
 from ingestd.jobs.measuring import figures
-from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
+from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain, open_members
 from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.quality import Estimate
 from ingestd.pixels.steps import CalibratedReader
-from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome, Plane
+from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome
 from ingestd.settings import Limits
 
 
@@ -29,7 +29,7 @@ def build_master(job: BuildMaster, limits: Limits) -> Outcome:
     Members are combined in the order of their hashes; what goes by time (pairs of frames) in the order of observation.
     """
     with ExitStack() as stack:
-        sources = [(member, stack.enter_context(opened(member, limits))) for member in job.members]
+        sources = open_members(job, limits, stack)
         first = job.members[0].frame
         shapes = {tuple(plane.image_shape for plane in member.frame.planes) for member in job.members}
         if len(shapes) > 1:
@@ -96,11 +96,11 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
         stacked = [quality.read_noise_stack_adu(frames) for frames in samples]
         metrics += figures("read_noise_adu", noises, mean_noise(noises), names, label)
         metrics += figures("read_noise_stack_adu", stacked, mean_noise(stacked), names, label)
-        metrics += _noise_in_electrons(job, plane, parts, noises, label)
+        metrics += _noise_in_electrons(job, index, parts, noises, label)
     facts = [
         headers.AmplifierFacts(
             part,
-            nominal_gain(job, plane, part),
+            nominal_gain(job, index, part),
             noises[number].value if noises else None,
             levels[number].value if plane.has_overscan else None,
         )
@@ -110,10 +110,10 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
 
 
 def _noise_in_electrons(
-    job: BuildMaster, plane: Plane, parts: tuple[Part, ...], noises: list[Estimate], label: int | None
+    job: BuildMaster, index: int, parts: tuple[Part, ...], noises: list[Estimate], label: int | None
 ) -> list[Metric]:
     """Return the read noises in electrons, if every gain is known."""
-    gains = [nominal_gain(job, plane, part) for part in parts]
+    gains = [nominal_gain(job, index, part) for part in parts]
     found = [
         quality.read_noise_electrons(noise, gain) for noise, gain in zip(noises, gains, strict=True) if gain is not None
     ]
@@ -133,8 +133,12 @@ def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
         own[...] = quality.hot_pixel_map(part.of_image(0, master.mean), 0.0, job.arithmetic.hot_sigma)
     mask = master.mask | hot.astype(np.uint8) * np.uint8(MaskBit.HOT)
     levels = [quality.dark_level_adu(part.of_image(0, master.mean)) for part in parts]
-    metrics = figures("dark_level_adu", levels, mean_level(levels), [part.name for part in parts], label)
-    facts = [headers.AmplifierFacts(part, nominal_gain(job, plane, part)) for part in parts]
+    names = [part.name for part in parts]
+    metrics = figures("dark_level_adu", levels, mean_level(levels), names, label)
+    if len(sources) > 1:
+        noises = [quality.dark_noise_adu(_samples(sources, index, part)) for part in parts]
+        metrics += figures("dark_noise_adu", noises, mean_noise(noises), names, label)
+    facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in parts]
     return BuiltPlane(master.mean, master.error, mask, tuple(metrics), headers.plane_cards(facts, label))
 
 

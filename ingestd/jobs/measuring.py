@@ -113,7 +113,6 @@ def _comparison_metrics(
         quality.offset_from_master_adu,
         quality.structure_from_master_adu,
         quality.noise_from_master_adu,
-        quality.expected_noise_adu,
         quality.outlier_pixels,
     ):
         estimate = estimator(found)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ingestd.doors import fitsfile
+from ingestd.jobs import threads
+from ingestd.jobs.inputs import opened
 from ingestd.jobs.parts import Part
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.combine import Combined, combine
-from ingestd.records import BuildMaster, FrameInput, Metric, Plane
+from ingestd.records import BuildMaster, FrameInput, Metric
+from ingestd.settings import Limits
 
 Source = tuple[FrameInput, fitsfile.FrameReader]
 
@@ -24,9 +28,27 @@ class BuiltPlane:
     cards: list[bytes]
 
 
+def open_members(job: BuildMaster, limits: Limits, stack: ExitStack) -> list[Source]:
+    """Return the members of an order, opened and hashed; they are closed with the stack."""
+
+    def enter(member: FrameInput) -> Source:
+        return member, stack.enter_context(opened(member, limits))
+
+    with threads.pool() as pool:
+        return list(pool.map(enter, job.members))
+
+
 def combined(job: BuildMaster, readers: list[RowReader], scales: list[float] | None = None) -> Combined:
     """Combine with the clipping of the settings."""
-    return combine(readers, sigma=job.arithmetic.sigma, iterations=job.arithmetic.iterations, scales=scales)
+    with threads.pool() as pool:
+        return combine(
+            readers,
+            sigma=job.arithmetic.sigma,
+            iterations=job.arithmetic.iterations,
+            scales=scales,
+            parts=threads.THREADS,
+            each=pool.map,
+        )
 
 
 def label_of(job: BuildMaster, index: int) -> int | None:
@@ -35,13 +57,10 @@ def label_of(job: BuildMaster, index: int) -> int | None:
     return planes[index].index if len(planes) > 1 else None
 
 
-def nominal_gain(job: BuildMaster, plane: Plane, part: Part) -> float | None:
-    """Return the gain of an amplifier by settings or header, e-/ADU, or None."""
-    if plane.channels:
-        return plane.channels[part.amplifier].gain_e_per_adu
-    if len(job.members[0].frame.planes) > 1 and plane.gain_e_per_adu is not None:
-        return plane.gain_e_per_adu
-    return job.gain_e_per_adu
+def nominal_gain(job: BuildMaster, index: int, part: Part) -> float | None:
+    """Return the gain of an amplifier of a plane by settings or header, e-/ADU, or None."""
+    own = next((it for it in job.electronics if (it.plane, it.channel) == (index, part.amplifier)), None)
+    return job.gain_e_per_adu if own is None else own.gain_e_per_adu
 
 
 def by_time(item: Source) -> tuple[str, str]:

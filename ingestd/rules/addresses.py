@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import statistics
 from dataclasses import astuple, replace
 from pathlib import PurePath
 
@@ -27,9 +26,6 @@ from ingestd.records import (
     ReduceFrame,
 )
 from ingestd.settings import Settings
-
-_MIN_GAIN_MEASUREMENTS = 3
-_MAX_GAIN_ERROR_RATIO = 0.05
 
 
 def arithmetic_of(settings: Settings) -> Arithmetic:
@@ -61,7 +57,9 @@ def of_master(job: BuildMaster) -> str:
     """Return the address of a master: its members and how each is calibrated, the arithmetic, the algorithm."""
     members = sorted(_member(member) for member in job.members)
     kind = job.group.kind.value
-    return _digest("master", kind, ALGORITHMS[kind], job.group.filter_name, members, astuple(job.arithmetic))
+    several = [astuple(it) for it in job.electronics]
+    parts = (job.group.filter_name, members, astuple(job.arithmetic), *([several] if several else []))
+    return _digest("master", kind, ALGORITHMS[kind], *parts)
 
 
 def of_reduction(job: ReduceFrame) -> str:
@@ -75,6 +73,7 @@ def of_reduction(job: ReduceFrame) -> str:
         job.member.frame.saturation_adu,
         job.provisional,
         astuple(job.arithmetic),
+        *([[astuple(it) for it in job.electronics]] if job.electronics else []),
     )
 
 
@@ -84,8 +83,6 @@ def _member(member: FrameInput) -> list[object]:
         [plane.index, _section(plane.overscan), _section(plane.trim), *map(str, plane.channels)]
         for plane in member.frame.planes
     ]
-    if len(sections) > 1:
-        sections.append([[plane.gain_e_per_adu, plane.read_noise_e] for plane in member.frame.planes])
     masters = [[master.kind.value, master.sha256, master.how, master.exposure_ratio] for master in member.masters]
     return [member.frame.frame_id, sections, masters]
 
@@ -137,21 +134,6 @@ def master_input(master: Master, settings: Settings) -> MasterInput:
 def reference_input(master: Master, how: str, settings: Settings) -> MasterInput:
     """Return a master that a frame is compared with (``reference``), or the bias below it (``pedestal``)."""
     return replace(master_input(master, settings), how=how)
-
-
-def measured_gain(measured: list[tuple[float, float | None]]) -> tuple[float | None, str]:
-    """Return the median of gains measured on earlier nights, if there are enough and they agree.
-
-    The error is that of a median of n values: 1.2533 times their standard deviation over sqrt(n).
-    """
-    values = [value for value, _ in measured]
-    if len(values) < _MIN_GAIN_MEASUREMENTS:
-        return None, f"unknown: no setting, no card, {len(values)} of {_MIN_GAIN_MEASUREMENTS} measurements"
-    gain = statistics.median(values)
-    error = 1.2533 * statistics.stdev(values) / len(values) ** 0.5
-    if gain <= 0 or error >= _MAX_GAIN_ERROR_RATIO * gain:
-        return None, f"unknown: {len(values)} measurements scatter: {gain:.3g} +- {error:.2g} e-/ADU"
-    return gain, f"measured: median of {len(values)} flats of earlier nights"
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from ingestd.records import (
     StaleNight,
     Verdict,
 )
-from ingestd.rules import addresses, groups, matching, screening
+from ingestd.rules import addresses, electronics, groups, matching, screening
 from ingestd.settings import Camera, MasterRule, Settings
 
 SUSPICIOUS_DEATHS = 3
@@ -104,8 +104,10 @@ class View(Protocol):
     def suspects(self, deaths: int) -> Mapping[str, str | None]:
         """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""
 
-    def gains(self, camera: str, configuration: str, before_night: str) -> list[tuple[float, float | None]]:
-        """Return the gains (e-/ADU, error) that flats of earlier nights gave."""
+    def gains(
+        self, camera: str, configuration: str, before_night: str, *, plane: int | None = None, channel: str = ""
+    ) -> list[tuple[float, float | None]]:
+        """Return the gains (e-/ADU, error) that flats of earlier nights gave, those of one amplifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,8 @@ class Planner:
             return None
         exposure_s, ccd_temp_c, _, _ = groups.master_conditions([member.frame for member in inputs])
         arithmetic = addresses.arithmetic_of(self._settings)
+        amplifiers = electronics.electronics_of(inputs[0].frame, self._camera(group.camera), None)
+        gain = self._camera(group.camera).gain_e_per_adu or inputs[0].frame.gain_e_per_adu
         job = BuildMaster(
             job_id="",
             group=group,
@@ -328,10 +332,11 @@ class Planner:
             exposure_s=exposure_s,
             ccd_temp_c=ccd_temp_c,
             members=tuple(inputs),
-            gain_e_per_adu=self._camera(group.camera).gain_e_per_adu or inputs[0].frame.gain_e_per_adu,
+            gain_e_per_adu=electronics.mean_gain(amplifiers) if amplifiers else gain,
             arithmetic=arithmetic,
             grade=groups.grade(len(inputs), rule),
             product="",
+            electronics=amplifiers,
         )
         job_id = addresses.of_master(job)
         return replace(job, job_id=job_id, product=addresses.master_path(self._settings, group, night, job_id))
@@ -374,7 +379,11 @@ class Planner:
         if path is None:
             self._plan.held.append(Held(frame, calibration, "the raw file is gone; put it back to reduce it"))
             return
-        gain, gain_source = self._gain(frame, camera)
+        measured = self._measured_gains(frame)
+        amplifiers = electronics.electronics_of(frame, camera, measured)
+        gain, gain_source = electronics.gain_of(frame, camera, measured)
+        if amplifiers:
+            gain = electronics.mean_gain(amplifiers)
         inputs = addresses.inputs_of(calibration, self._settings)
         if gain is not None and calibration.noise is not None:
             inputs += (addresses.match_input(calibration.noise, self._settings),)
@@ -393,6 +402,7 @@ class Planner:
             provisional=bool(missing),
             arithmetic=addresses.arithmetic_of(self._settings),
             product="",
+            electronics=amplifiers,
         )
         job_id = addresses.of_reduction(job)
         if self._view.current_reduction(frame.frame_id) == job_id:
@@ -420,14 +430,14 @@ class Planner:
         since, until = frame.obs_start - reach, frame.obs_start + reach
         return self._view.masters(frame.camera, frame.configuration.key(), kind, since=since, until=until)
 
-    def _gain(self, frame: FrameRecord, camera: Camera) -> tuple[float | None, str]:
-        """Return the gain in e-/ADU and where it comes from: settings, header, earlier nights, or nowhere."""
-        if camera.gain_e_per_adu is not None:
-            return camera.gain_e_per_adu, "settings: camera.gain_e_per_adu"
-        if frame.gain_e_per_adu is not None:
-            return frame.gain_e_per_adu, f"header: {frame.source('gain_e_per_adu')}"
-        measured = self._view.gains(frame.camera, frame.configuration.key(), frame.night or "")
-        return addresses.measured_gain(measured)
+    def _measured_gains(self, frame: FrameRecord) -> electronics.Measured:
+        """Return what tells the gains that flats of nights before that of a frame gave."""
+
+        def gains(plane: int | None, channel: str) -> list[tuple[float, float | None]]:
+            key, night = frame.configuration.key(), frame.night or ""
+            return self._view.gains(frame.camera, key, night, plane=plane, channel=channel)
+
+        return gains
 
     def _camera(self, name: str) -> Camera:
         """Return the settings of a camera; one that left the settings keeps the defaults."""
@@ -492,5 +502,5 @@ def _loses_its_pedestal(frame: FrameRecord, inputs: Sequence[MasterInput], setti
     """Return whether bias, dark or overscan takes the bias level out of the frame, or did so before it came."""
     if "dark_subtracted" in frame.flags:
         return True
-    has_overscan = settings.reduction.overscan and all(plane.overscan is not None for plane in frame.planes)
+    has_overscan = settings.reduction.overscan and all(plane.has_overscan for plane in frame.planes)
     return has_overscan or any(master.kind in (Kind.BIAS, Kind.DARK) for master in inputs)

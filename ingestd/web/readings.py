@@ -91,6 +91,7 @@ def _qa_value(row: Mapping[str, Any]) -> QaValue:
         kind=row["kind"],
         filter_name=row["filter_name"] or None,
         plane=row["plane"],
+        channel=row["channel"],
         time=datetime.fromisoformat(row["time"]) if row["time"] else None,
     )
 

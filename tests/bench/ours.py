@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+_THREADS = 2
+"""As a worker has them, whose whole room need not be imported for that."""
 
 
 def combine_frames(product: Path, paths: list[Path]) -> None:
@@ -17,7 +21,8 @@ def combine_frames(product: Path, paths: list[Path]) -> None:
 
     files = [fitsfile.open_raw(path) for path in paths]
     readers = [_primary(fd) for fd in files]
-    master = combine(readers, sigma=5.0)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        master = combine(readers, sigma=5.0, parts=_THREADS, each=pool.map)
     hdus, (place,) = fitsfile.lay_out([], [fitsfile.ImageSpec(readers[0].shape, "adu")])
     with fitsfile.ProductWriter(product, hdus) as writer:
         writer.write(place.signal, 0, master.mean)

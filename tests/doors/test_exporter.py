@@ -206,7 +206,7 @@ def test_the_newest_quality_value_of_a_series_is_shown() -> None:
     old, new = qa("read_noise_adu", 9.0, time=NOW - timedelta(days=1)), qa("read_noise_adu", 5.84)
     undated, unknown = qa("read_noise_adu", 1.0, time=None), qa("no_such_figure", 1.0)
     text = telemetry(Figures(qa=[old, new, undated, unknown])).render()
-    labels = {"camera": "north", "kind": "bias", "filter": "", "plane": "0"}
+    labels = {"camera": "north", "kind": "bias", "filter": "", "plane": "0", "channel": ""}
     assert value(text, "ingestd_read_noise_adu", **labels) == 5.84
     assert value(text, "ingestd_qa_last_observation_timestamp_seconds", camera="north", kind="bias") == NOW.timestamp()
     assert b"no_such_figure" not in text
@@ -240,6 +240,7 @@ def test_hostile_headers_make_no_metric_grow() -> None:
             kind=source.choice([*Kind, hostile_text(source)]),
             filter_name=source.choice(["V", "R", hostile_text(source)]),
             plane=source.choice([source.randrange(10), source.randrange(-5, 10**6)]),
+            channel=source.choice(["", "A", hostile_text(source)]),
             time=NOW - timedelta(seconds=number),
         )
         for number in range(10_000)

@@ -11,7 +11,7 @@ from ingestd.doors.schema import MIGRATIONS, create_catalogue, declared, migrate
 from ingestd.errors import CatalogueUnusable
 from tests.doors.catalogue_samples import NOW, frame, taken
 
-_QA = "metric value unit error camera kind filter_name plane frame_id master_id time"
+_QA = "metric value unit error camera kind filter_name plane channel frame_id master_id time"
 _MASTER = "master_id kind camera configuration exposure_s ccd_temp_c filter_name"
 _FRAME = "exposure_s ccd_temp_c filter_name obs_start"
 VIEWS = {

@@ -2,7 +2,7 @@
 
 Each cycle delivers a few frames, starts the real daemon, kills it (half of the time while it still starts), and checks
 what lies on the disk before anything repairs it. In the end the daemon works off everything and must have come to the
-same bytes as a run that was never disturbed. ``python -m tests.flow.kill_loop --kills 10000 --seed 3`` runs it at length.
+same bytes as a run that was never disturbed. At length: ``python -m tests.flow.kill_loop --kills 10000 --seed 3``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 CAMERA = simulator.Camera(SENSOR, tells_gain=False)
 FIRST_EVENING = date(2025, 1, 10)
 MASTERS = {"quiet_s": 0.2, **{kind: {"minimum": 2} for kind in ("bias", "dark", "flat")}}
+LONGEST_LOOP = 200
 READY_S, JOB_S, IDLE_S, STOP_S, POLL_S = 30.0, 20.0, 240.0, 15.0, 0.005
 _CONFIG = """\
 [arrival]
@@ -88,10 +89,11 @@ class Report:
     def words(self) -> str:
         """Return the figures in a few lines."""
         ready = sorted(self.ready_s) or [0.0]
+        variant = f", variant {self.variant}" if self.variant else ""
+        done = f"{self.kills} kills ({self.kills_at_work} at work, {self.kills_at_start} at start)"
+        made = f"{self.frames} frames, {self.products} masters and products"
         lines = [
-            f"seed {self.seed}{', variant ' + self.variant if self.variant else ''}: {self.kills} kills "
-            f"({self.kills_at_work} at work, {self.kills_at_start} at start), {self.frames} frames, "
-            f"{self.products} masters and products, {len(self.violations)} violations in {self.seconds:.0f} s",
+            f"seed {self.seed}{variant}: {done}, {made}, {len(self.violations)} violations in {self.seconds:.0f} s",
             f"start to ready: median {statistics.median(ready):.2f} s, p99 {ready[int(0.99 * (len(ready) - 1))]:.2f} s",
         ]
         return "\n".join(lines + self.violations[:20])
@@ -139,7 +141,7 @@ class Onlooker(threading.Thread):
         for folder in ("masters", "reduced"):
             for parent, _, _ in os.walk(self._data / folder):
                 try:
-                    changed = os.stat(parent).st_mtime_ns  # noqa: PTH116 - thousands of times a second
+                    changed = os.stat(parent).st_mtime_ns
                 except FileNotFoundError:
                     continue
                 if self._times.get(parent) != changed:
@@ -174,6 +176,8 @@ class KillLoop:
         Frames delivered before each start.
     stop_at_first : bool
         End with the first violation, without working off the rest.
+    budget_s : float
+        No more kills after so many seconds: on a slow machine there are fewer of them.
     """
 
     def __init__(
@@ -185,7 +189,9 @@ class KillLoop:
         variant: str = "",
         per_cycle: int = 4,
         stop_at_first: bool = False,
+        budget_s: float = float("inf"),
     ) -> None:
+        self._budget_s = budget_s
         self._directory = directory
         self._incoming, self._data = directory / "incoming", directory / "data"
         self._chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -195,6 +201,7 @@ class KillLoop:
         self._frames = deliveries(kills * per_cycle)
         self._left = list(self._frames)
         self._raw: dict[str, tuple[int, int, int]] = {}
+        self._contents: set[str] = set()
         self._hashes: dict[tuple[str, int, int, int], str] = {}
         self._orphans: dict[str, int] = {}
         self._onlooker = Onlooker(self._data)
@@ -212,10 +219,12 @@ class KillLoop:
         self._onlooker.start()
         try:
             for cycle in range(self._kills):
+                if time.monotonic() - begun > self._budget_s:
+                    break
                 self._cycle(cycle)
                 if self.report.violations and self._stop_at_first:
                     return self.report
-            self._deliver(len(self._left))
+            self._frames = [frame for frame in self._frames if frame[0] in self._raw]
             self._finish()
         finally:
             self._onlooker.end()
@@ -230,7 +239,7 @@ class KillLoop:
     def _cycle(self, cycle: int) -> None:
         """Deliver, start, kill, look."""
         self._deliver(self._per_cycle)
-        if cycle % 4 == 2:  # noqa: PLR2004 - a cycle that gets ready, so that it must clear them away
+        if cycle % 4 == 2:  # a cycle that gets ready, so that it must clear them away
             self._leave_leftovers(cycle)
         daemon = self._start()
         is_early = cycle % 2 == 1
@@ -238,9 +247,10 @@ class KillLoop:
             delay = self._chance.uniform(0.0, self._boot_s)
         else:
             self._wait_until_ready(daemon)
+            delay = self._chance.uniform(0.0, 0.5)
             if cycle % 4 == 0:
                 self._wait_for_a_product(daemon)
-            delay = self._chance.uniform(0.0, 0.5)
+                delay = self._chance.uniform(0.0, 0.1)  # others are in the making
         self._survives(daemon, delay)
         workers = _children(daemon.pid)
         daemon.send_signal(signal.SIGKILL)
@@ -260,6 +270,7 @@ class KillLoop:
             temporary.write_bytes(content)
             path = temporary.rename(self._incoming / name)
             self._raw[name] = _stamp(path)
+            self._contents.add(hashlib.sha256(content).hexdigest())
 
     def _leave_leftovers(self, cycle: int) -> None:
         """Leave what a kill in the middle of a commit leaves: a temporary file, a product that was never recorded."""
@@ -330,23 +341,29 @@ class KillLoop:
         self._onlooker.look()
         self._check_raw(when)
         files = {str(path.relative_to(self._data)): path for path in self._products()}
+        recorded = self._check_database(when)
+        self._check_files(when, files, recorded)
+        self._check_orphans(when, {name: files[name] for name in files.keys() - recorded.keys()}, was_ready=was_ready)
+
+    def _check_files(self, when: str, files: dict[str, Path], recorded: dict[str, str]) -> None:
+        """Check that every final name holds a complete file, and every recorded one its bytes."""
         for name, path in files.items():
             if (problem := _incompleteness(path)) is not None:
                 self._violated(f"I4 {when}: {name}: {problem}")
-        for link in (self._data / "current").rglob("*.fits"):
-            if not link.exists():
-                self._violated(f"I2 {when}: link {link.name} points to nothing")
-        recorded = self._check_database(when)
         for name, expected in recorded.items():
-            if name not in files:
-                self._violated(f"I2 {when}: {name} is recorded and missing")
-            elif (found := self._sha256(files[name])) != expected:
+            found = self._sha256(files[name]) if name in files else "missing"
+            if found != expected:
                 self._violated(f"I2 {when}: {name} is recorded as {expected[:8]} and is {found[:8]}")
             if any(seen != expected for seen in self._onlooker.seen.get(name, ())):
                 self._violated(f"I11 {when}: a reader saw other bytes of {name} than were recorded")
+        for link in (self._data / "current").rglob("*.fits"):
+            if not link.exists():
+                self._violated(f"I2 {when}: link {link.name} points to nothing")
+
+    def _check_orphans(self, when: str, unrecorded: dict[str, Path], *, was_ready: bool) -> None:
+        """Check that what was never recorded, and temporary files, did not outlive a start that got ready."""
         temporaries = {str(path.relative_to(self._data)): path for path in self._data.rglob("*.tmp")}
-        unrecorded = {name: path for name, path in files.items() if name not in recorded} | temporaries
-        orphans = {name: path.lstat().st_ino for name, path in unrecorded.items()}
+        orphans = {name: path.lstat().st_ino for name, path in (unrecorded | temporaries).items()}
         if was_ready:
             for name, inode in orphans.items():
                 if self._orphans.get(name) == inode:
@@ -380,9 +397,8 @@ class KillLoop:
             return {}
         if broken := db.execute("PRAGMA foreign_key_check").fetchall():
             self._violated(f"I10 {when}: rows refer to nothing: {broken[:3]}")
-        delivered = {hashlib.sha256(content).hexdigest() for name, content in self._frames if name in self._raw}
         frames = [row[0] for row in db.execute("SELECT frame_id FROM frames")]
-        if strangers := set(frames) - delivered:
+        if strangers := set(frames) - self._contents:
             self._violated(f"I5 {when}: {len(strangers)} frames that nobody delivered")
         bad = db.execute("SELECT state, reason, detail FROM frames WHERE state IN ('failed', 'quarantined')").fetchall()
         if bad:
@@ -434,13 +450,13 @@ class KillLoop:
 
     def _is_idle(self) -> bool:
         """Return whether every delivered frame is known and nothing is due."""
-        contents = len({hashlib.sha256(content).hexdigest() for _, content in self._frames})
         try:
             with open_catalogue(self._data / "catalogue.sqlite") as catalogue:
                 status = catalogue.status()
         except CatalogueUnusable:
             return False
-        return sum(status["frames"].values()) == contents and not (status["queue_depth"] or status["arrivals"])
+        is_known = sum(status["frames"].values()) == len(self._contents)
+        return is_known and not (status["queue_depth"] or status["arrivals"])
 
     def _compare_with_an_undisturbed_run(self) -> None:
         """Check that bytes and facts are those of a run in one go."""
@@ -491,11 +507,12 @@ def _incompleteness(path: Path) -> str | None:
     """Return why a file is no complete FITS file, or None."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        header = fitsfile.read_header(fd, Limits())
-        size = os.fstat(fd).st_size
-        return None if size == header.implied_bytes else f"{size} bytes instead of {header.implied_bytes}"
+        implied = fitsfile.read_header(fd, Limits()).implied_bytes
     except (FrameNotReady, FrameRejected) as error:
         return str(error)
+    else:
+        size = os.fstat(fd).st_size
+        return None if size == implied else f"{size} bytes instead of {implied}"
     finally:
         os.close(fd)
 
@@ -534,27 +551,31 @@ def _drain(receiver: socket.socket) -> None:
 
 
 def main() -> None:
-    """Run the loop from the command line; exit status 1 if there was a violation."""
+    """Run loops of at most 200 kills, each with the next seed; exit status 1 if there was a violation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--per-cycle", type=int, default=4, help="frames delivered before each start")
-    parser.add_argument("--variant", default="", help="a deliberate fault: in_place, late_rename, row_first, no_recovery")
+    parser.add_argument(
+        "--variant", default="", help="a deliberate fault: in_place, late_rename, row_first, no_recovery"
+    )
     parser.add_argument("--directory", type=Path, help="where to work and leave everything; default: temporary")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first violation")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ingestd-kill-loop-") as scratch:
-        loop = KillLoop(
-            (options.directory or Path(scratch)) / f"seed{options.seed}",
-            kills=options.kills,
-            seed=options.seed,
-            variant=options.variant,
-            per_cycle=options.per_cycle,
-            stop_at_first=options.stop_at_first,
-        )
-        report = loop.run()
-    print(report.words())  # noqa: T201 - a command
-    sys.exit(bool(report.violations))
+    violations = 0
+    for number, first in enumerate(range(0, options.kills, LONGEST_LOOP)):
+        with tempfile.TemporaryDirectory(prefix="ingestd-kill-loop-") as scratch:
+            report = KillLoop(
+                (options.directory or Path(scratch)) / f"seed{options.seed + number}",
+                kills=min(LONGEST_LOOP, options.kills - first),
+                seed=options.seed + number,
+                variant=options.variant,
+                per_cycle=options.per_cycle,
+                stop_at_first=options.stop_at_first,
+            ).run()
+        print(report.words(), flush=True)  # noqa: T201 - a command
+        violations += len(report.violations)
+    sys.exit(violations > 0)
 
 
 if __name__ == "__main__":

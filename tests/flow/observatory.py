@@ -1,4 +1,4 @@
-"""A whole observatory in one process: watched directory, watcher, flow, catalogue, workers in line, a clock set by hand.
+"""A whole observatory in one process: watcher, flow, catalogue, workers in line, and a clock that is set by hand.
 
 Nothing is replaced: files are real, the catalogue is SQLite, pixels are reduced. Only time is told, so nothing sleeps.
 """

@@ -30,21 +30,21 @@ def corpus(tmp_path_factory):
     with observatory(tmp_path_factory.mktemp("hostile")) as place:
         written = write_hostile_files(place.incoming)
         sparse = {path for path, _ in written if path.is_file() and path.stat().st_size > 1 << 25}
-        before = {name: what for name, what in tree_without(place.incoming, sparse).items()}
+        before = tree_without(place.incoming, sparse)
         begun = time.monotonic()
         place.settle()
         place.run(150.0)
         taken_s = time.monotonic() - begun
         night = write_night(place.incoming)
         place.settle()
-        yield place, dict((file.name, file) for _, file in written), before, sparse, night, taken_s
+        yield place, {file.name: file for _, file in written}, before, sparse, night, taken_s
 
 
 def tree_without(directory, left_out):
     """Return the files below a directory but the giants, which are too large to hash at every look."""
     names = {str(path.relative_to(directory)) for path in left_out}
     kept = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink() and path not in left_out]
-    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in kept} | {n: None for n in names}
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in kept} | dict.fromkeys(names)
 
 
 @pytest.mark.parametrize("file", HOSTILE_FILES, ids=[ascii(file.name)[1:40] for file in HOSTILE_FILES])
@@ -98,13 +98,16 @@ def test_a_bias_of_another_shape_is_no_member_and_stops_no_master(place):
         cards = hdus[0].header.copy()
     for keyword in ("BSCALE", "BZERO"):
         cards.remove(keyword, ignore_missing=True)
-    fits.writeto(place.incoming / "odd.fit", np.full((50, 60), 1000, np.uint16), cards)
+    pixels = np.random.default_rng(1).normal(1000, 5, (50, 60)).astype(np.uint16)
+    fits.writeto(place.incoming / "odd.fit", pixels, cards)
     place.settle()
     assert [row["members"] for row in place.masters()] == [3]
     assert place.state("odd.fit") == ("done", "catalogued")
 
 
-@pytest.mark.parametrize("content", [b"", b"SIMPLE", b"not a FITS file at all\n" * 200], ids=["empty", "six bytes", "text"])
+@pytest.mark.parametrize(
+    "content", [b"", b"SIMPLE", b"not a FITS file at all\n" * 200], ids=["empty", "six bytes", "text"]
+)
 def test_a_broken_file_waits_or_is_quarantined_and_the_next_frame_is_reduced(place, content):
     (place.incoming / "broken.fits").write_bytes(content)
     place.run(5.0)
@@ -119,7 +122,9 @@ def test_a_broken_file_waits_or_is_quarantined_and_the_next_frame_is_reduced(pla
 
 def test_a_frame_whose_pixels_are_damaged_is_quarantined_by_the_worker(place):
     pixels = np.random.default_rng(1).normal(1000, 5, (96, 128))
-    cards = fits.Header({"IMAGETYP": "Light Frame", "INSTRUME": "Synthetic CCD", "DATE-OBS": "2025-03-01T21:00:00", "EXPTIME": 60.0})
+    cards = fits.Header(
+        {"IMAGETYP": "Light Frame", "INSTRUME": "Synthetic CCD", "DATE-OBS": "2025-03-01T21:00:00", "EXPTIME": 60.0}
+    )
     path = place.incoming / "tiles.fits.fz"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels.astype(np.int16), cards)]).writeto(path, checksum=True)
     data = bytearray(path.read_bytes())

@@ -1,5 +1,7 @@
 """A worker that dies costs its frame a second chance, then the frame; never the daemon, never another frame."""
 
+import itertools
+
 import pytest
 
 from ingestd.doors.executors import ProcessExecutor
@@ -70,7 +72,7 @@ def test_what_fails_on_our_side_is_tried_again_with_growing_pauses_and_given_up(
     settings = settings_for(tmp_path)
     tries = []
 
-    def failing(job):
+    def failing(_job):
         tries.append(place.now)
         raise RuntimeError("the moon is in the way")
 
@@ -82,7 +84,7 @@ def test_what_fails_on_our_side_is_tried_again_with_growing_pauses_and_given_up(
         assert (frame["state"], frame["reason"]) == ("failed", "failed")
         assert "the moon is in the way" in frame["detail"]
         place.run(1000.0)
-        pauses = [(b - a).total_seconds() for a, b in zip(tries, tries[1:], strict=False)]
+        pauses = [(b - a).total_seconds() for a, b in itertools.pairwise(tries)]
         # 5 s, doubled each time, until the eighth attempt; found at the next tick or so
         assert pauses == [pytest.approx(5.0 * 2**n, abs=2.0) for n in range(7)]
         assert len(tries) == 8

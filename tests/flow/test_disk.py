@@ -126,9 +126,8 @@ def test_without_inodes_work_pauses_too(tmp_path):
         place = Observatory(settings_for(tmp_path))
         ballast = place.data / "ballast"
         ballast.mkdir()
-        with pytest.raises(OSError, match="space"):
-            for number in range(100):
-                (ballast / str(number)).touch()
+        for number in range(os.statvfs(place.data).f_favail):
+            (ballast / str(number)).touch()
         write_light(place)
         place.run(20.0)
         assert place.flow.disk_is_full

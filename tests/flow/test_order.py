@@ -14,7 +14,9 @@ EVENINGS = (date(2025, 2, 20), date(2025, 3, 1))
 def frames_of_two_nights(directory):
     """Write two nights with everything: two filters, dawn darks on one of them; return the files in order of time."""
     first = write_night(directory, evening=EVENINGS[0], filters=("V", "R"), lights=1)
-    return first + write_night(directory, evening=EVENINGS[1], filters=("V", "R"), lights=2, dawn_darks=3, dawn_biases=2)
+    return first + write_night(
+        directory, evening=EVENINGS[1], filters=("V", "R"), lights=2, dawn_darks=3, dawn_biases=2
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_two_nights_have_the_masters_and_products_that_are_due(expected):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_any_order_of_arrival_ends_with_the_same_bytes(source, expected, tmp_path, seed):
-    source_of_chance = random.Random(seed)
+    source_of_chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     with observatory(tmp_path) as place:
         for name, content in source_of_chance.sample(source, len(source)):
             (place.incoming / name).write_bytes(content)
@@ -53,7 +55,7 @@ def test_any_order_of_arrival_ends_with_the_same_bytes(source, expected, tmp_pat
 
 @pytest.mark.parametrize("seed", range(2))
 def test_restarts_in_between_change_nothing(source, expected, tmp_path, seed):
-    source_of_chance = random.Random(100 + seed)
+    source_of_chance = random.Random(100 + seed)  # noqa: S311 - reproducible, not secret
     left = source_of_chance.sample(source, len(source))
     while left:
         with observatory(tmp_path) as place:

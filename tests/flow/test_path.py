@@ -38,7 +38,9 @@ def write_darks(place, exposure_s, number=3, first=0, hours=18.0):
 
 def write_flats(place, number=3, first=0, **more):
     more = {"exposure_s": 7.0, "level_adu": 22_000.0, **more}
-    return [write_shot(place.incoming, Kind.FLAT, first + i, hours=19 + 0.01 * (first + i), **more) for i in range(number)]
+    return [
+        write_shot(place.incoming, Kind.FLAT, first + i, hours=19 + 0.01 * (first + i), **more) for i in range(number)
+    ]
 
 
 # --- one science frame ------------------------------------------------------------------------------------------------

@@ -64,7 +64,9 @@ def test_uncertainty_is_photon_noise_read_noise_and_that_of_the_masters(reduced)
     raw = signal(reduced.incoming / LIGHT)
     paths = {kind: master(reduced, LIGHT, kind) for kind in ("bias", "dark", "flat")}
     bias, dark, flat = (signal(paths[kind]) for kind in paths)
-    bias_error, dark_error, flat_error = (np.nan_to_num(fits.getdata(paths[kind], "UNCERT").astype(float)) for kind in paths)
+    bias_error, dark_error, flat_error = (
+        np.nan_to_num(fits.getdata(paths[kind], "UNCERT").astype(float)) for kind in paths
+    )
     gain, ratio = CAMERA.sensor.gain_e_per_adu, 60 / 120
     read_noise_adu = header(paths["bias"])["RDNOISEA"]
     variance = np.maximum(raw - bias, 0) / gain + read_noise_adu**2
@@ -172,7 +174,9 @@ def test_cards_of_the_raw_frame_are_copied_but_those_that_hold_no_longer(place):
 
 def test_reference_pixels_of_every_wcs_follow_the_trim(place):
     path = write_light(place, camera=OVERSCAN)
-    with_cards(path, TRIMSEC="[5:128,3:96]", DATASEC="[5:128,3:96]", CRPIX1=64.5, CRPIX2=48.25, CRPIX1A=10.0, CRVAL1=250.4)
+    with_cards(
+        path, TRIMSEC="[5:128,3:96]", DATASEC="[5:128,3:96]", CRPIX1=64.5, CRPIX2=48.25, CRPIX1A=10.0, CRVAL1=250.4
+    )
     place.settle()
     cards = header(place.product(LIGHT))
     assert (cards["NAXIS1"], cards["NAXIS2"]) == (124, 94)

@@ -16,7 +16,7 @@ from ingestd import daemon
 from ingestd.cli import main
 from ingestd.doors import fitsfile
 from ingestd.flow.recording import Recorder, explanation_of
-from ingestd.records import Calibration, Job, Outcome, ReduceFrame
+from ingestd.records import BuildMaster, Calibration, Job, Outcome, ReduceFrame
 
 _remember = Recorder.remember
 
@@ -48,15 +48,15 @@ class _LateWriter(fitsfile.ProductWriter):
 
 
 def _remember_as_done(recorder: Recorder, job: Job, calibration: Calibration | None) -> None:
-    """Record the product when the work is handed out, before it exists."""
+    """Record the master or product when the work is handed out, before it exists."""
     _remember(recorder, job, calibration)
+    outcome, now = Outcome(job.job_id, "done", sha256="0" * 64), datetime.now(UTC)
+    if isinstance(job, BuildMaster):
+        recorder._catalogue.record_master(recorder._master(job, outcome), job.job_id, outcome, {}, now)
     if isinstance(job, ReduceFrame) and calibration is not None:
         relative = str(Path(job.product).relative_to(recorder.settings.data_dir))
-        outcome = Outcome(job.job_id, "done", sha256="0" * 64)
-        now = datetime.now(UTC)
-        recorder._catalogue.record_reduction(
-            job.member.frame, job, outcome, relative, explanation_of(calibration), now, units={}
-        )
+        explanation = explanation_of(calibration)
+        recorder._catalogue.record_reduction(job.member.frame, job, outcome, relative, explanation, now, units={})
 
 
 def _recover_nothing(*_: Any) -> None:

@@ -222,8 +222,28 @@ def test_configuration_holds_what_must_be_equal():
     assert (found.instrument, found.readout_mode) == ("ZWO ASI294MC Pro", "High Gain")
     assert (found.width_px, found.height_px, found.x_binning, found.y_binning) == (100, 80, 2, 2)
     assert (found.window, found.gain_setting, found.offset_setting) == ((16, 8), 120.0, 30.0)
-    assert found.bayer == "RGGB+0+1"
+    assert found.bayer == "GBRG"
     assert found.extra == (("ROWORDER", "TOP-DOWN"), ("USBLIMIT", "40"), ("SPEED", ""))
+
+
+@pytest.mark.parametrize(
+    ("cards", "pattern"),
+    [
+        ({}, "RGGB"),
+        ({"XBAYROFF": 1}, "GRBG"),
+        ({"YBAYROFF": 1}, "GBRG"),
+        ({"XBAYROFF": 3, "YBAYROFF": -1}, "BGGR"),
+        ({"XBAYROFF": "0", "YBAYROFF": 2.0}, "RGGB"),
+        ({"ROWORDER": "TOP-DOWN"}, "RGGB"),
+        ({"ROWORDER": "BOTTOM-UP"}, "GBRG"),
+        ({"ROWORDER": "BOTTOM-UP", "NAXIS2": 81}, "RGGB"),
+        ({"ROWORDER": "BOTTOM-UP", "YBAYROFF": 1}, "RGGB"),
+        ({"BAYERPAT": "TRUE", "COLORTYP": "BGGR"}, "BGGR"),
+        ({"BAYERPAT": "none"}, ""),
+    ],
+)
+def test_colour_pattern_is_that_of_the_first_pixel_of_the_file(cards, pattern):
+    assert record(image(**{"BAYERPAT": "RGGB", **cards})).configuration.bayer == pattern
 
 
 def test_amplifiers_in_files_of_their_own_never_calibrate_each_other():

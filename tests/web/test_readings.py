@@ -164,7 +164,7 @@ def test_a_scrape_shows_what_is_recorded_also_after_a_restart(catalogue: Catalog
     for _ in range(2):  # the second telemetry is that of a daemon that was started anew
         telemetry = Telemetry(settings, lambda: NOW, catalogue_query(lambda: settings, lambda: NOW))
         text = telemetry.render().decode("ascii")
-        assert 'ingestd_read_noise_adu{camera="north",filter="",kind="bias",plane="0"} 5.84' in text
+        assert 'ingestd_read_noise_adu{camera="north",channel="",filter="",kind="bias",plane="0"} 5.84' in text
         assert 'ingestd_frames{kind="light",state="waiting"} 1.0' in text
         assert 'ingestd_master_age_seconds{camera="north",filter="",kind="bias"} 7200.0' in text
         assert "ingestd_catalogue_readable 1.0" in text

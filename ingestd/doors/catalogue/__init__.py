@@ -2,10 +2,11 @@
 
 ``connection`` opens it safely; ``arrivals`` takes files in; ``planning`` answers what is due; ``master_recording`` and
 ``product_recording`` write what was done, ``external`` takes masters made elsewhere, ``decisions`` what went wrong or
-was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and ``listings`` read for housekeeping and for people,
-``science`` what was observed lately, ``exports`` whole tables, ``questions`` what a person asks in SQL. ``staleness``
-says what a change makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into records. Every method that
-writes is one transaction; only this package and the schema know SQLite.
+was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and
+``listings`` read for housekeeping and for people, ``science`` what was observed lately, ``exports`` whole tables,
+``questions`` what a person asks in SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality
+figures, ``rows`` turns rows into records. Every method that writes is one transaction; only this package and the schema
+know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
@@ -19,6 +20,7 @@ from ingestd.doors.catalogue.mounts import network_filesystem
 from ingestd.doors.catalogue.planning import Planning
 from ingestd.doors.catalogue.product_recording import ProductRecording
 from ingestd.doors.catalogue.questions import Answer, QuestionRefused, Questions
+from ingestd.doors.catalogue.results import Result, Results
 from ingestd.doors.catalogue.retention import Retention
 from ingestd.doors.catalogue.rows import decode_path, encode_path
 from ingestd.doors.catalogue.science import Science
@@ -39,6 +41,7 @@ __all__ = [
     "CatalogueDamaged",
     "Exported",
     "QuestionRefused",
+    "Result",
     "StandingFrame",
     "TakenFrame",
     "decode_path",
@@ -59,6 +62,7 @@ class Catalogue(
     Science,
     Exports,
     Questions,
+    Results,
     Listings,
 ):
     """The calibration database; see ``Connection.open``."""

@@ -221,9 +221,9 @@ _PUT_FRAME = """INSERT INTO frames (frame_id, data_sha256, kind, label, kind_sou
         takes_part = excluded.takes_part, live = 0, stale = excluded.stale, changed_at = excluded.changed_at"""
 _DROP_PLANES = "DELETE FROM planes WHERE frame_id = :frame_id"
 _PUT_PLANE = """INSERT INTO planes (frame_id, plane_index, name, ny, nx, bitpix, bzero, bscale, blank, data_offset,
-        encoding, overscan, trim, gain_e_per_adu, read_noise_e)
+        encoding, overscan, trim, gain_e_per_adu, read_noise_e, channels)
     VALUES (:frame_id, :plane_index, :name, :ny, :nx, :bitpix, :bzero, :bscale, :blank, :data_offset,
-        :encoding, :overscan, :trim, :gain_e_per_adu, :read_noise_e)"""
+        :encoding, :overscan, :trim, :gain_e_per_adu, :read_noise_e, :channels)"""
 _SET_LIVE = "UPDATE frames SET live = :live WHERE frame_id = :frame_id"
 _OPEN_NIGHT = """INSERT INTO nights (camera, kind, configuration, filter_name, night, stale, touched_at)
     VALUES (:camera, :kind, :configuration, :group_filter, :night, 1, :now)

@@ -155,7 +155,8 @@ class Decisions(Staleness):
 
 
 _QUARANTINE = """UPDATE frames SET state = 'quarantined', reason = :reason, detail = :detail, stale = 0,
-    measured = 0, screened = NULL, findings = NULL, retry_at = NULL, changed_at = :now WHERE frame_id = :frame_id AND superseded_by IS NULL"""
+    measured = 0, screened = NULL, findings = NULL, retry_at = NULL, changed_at = :now
+    WHERE frame_id = :frame_id AND superseded_by IS NULL"""
 _COUNT_FAILURE = """INSERT INTO failures (job_id, frame_id, master_group, attempts, deaths, next_try, reason, final)
     VALUES (:job_id, :frame_id, :master_group, 1, :death, :next_try, :reason, :final)
     ON CONFLICT (job_id) DO UPDATE SET attempts = attempts + 1, deaths = deaths + excluded.deaths,

@@ -119,7 +119,7 @@ _SOURCES = {
     ),
     "qa": _Source(
         """SELECT m.name AS metric, m.value, m.error, m.unit, m.camera, m.configuration, m.kind, m.filter_name, m.plane,
-            m.night, m.time, m.frame_id, m.master_id
+            m.channel, m.night, m.time, m.frame_id, m.master_id
         FROM metrics m""",
         "m.current = 1",
         "m.time, m.metric_id",

@@ -101,6 +101,7 @@ def _figure(metric: Metric, units: Mapping[str, str]) -> dict[str, object]:
         "error": finite(metric.error),
         "unit": units.get(metric.name, ""),
         "plane": metric.plane,
+        "channel": clean_text(metric.channel),
     }
 
 
@@ -112,10 +113,11 @@ _DROP_FIGURES_OF_DARK = """DELETE FROM metrics WHERE master_id = :master_id
     AND job_id = (SELECT measured_job FROM masters WHERE master_id = :master_id)"""
 _FORGET_FAILURES = "DELETE FROM failures WHERE frame_id = :frame_id"
 _IS_CURRENT = "SELECT current FROM masters WHERE master_id = :master_id"
-_PUT_SERIES = """INSERT INTO series (name, camera, kind, filter_name, plane)
-    VALUES (:name, :camera, :kind, ifnull(:filter_name, ''), ifnull(:plane, -1)) ON CONFLICT DO NOTHING"""
-_PUT_FIGURE = """INSERT INTO metrics (name, value, error, unit, plane, frame_id, master_id, job_id, camera,
+_PUT_SERIES = """INSERT INTO series (name, camera, kind, filter_name, plane, channel)
+    VALUES (:name, :camera, :kind, ifnull(:filter_name, ''), ifnull(:plane, -1), :channel) ON CONFLICT DO NOTHING"""
+_PUT_FIGURE = """INSERT INTO metrics (name, value, error, unit, plane, channel, frame_id, master_id, job_id, camera,
         configuration, kind, filter_name, night, time, current, series_id)
-    VALUES (:name, :value, :error, :unit, :plane, :frame_id, :master_id, :job_id, :camera, :configuration, :kind,
+    VALUES (:name, :value, :error, :unit, :plane, :channel, :frame_id, :master_id, :job_id, :camera, :configuration, :kind,
         :filter_name, :night, :time, :current, (SELECT series_id FROM series WHERE name = :name AND camera = :camera
-            AND kind = :kind AND filter_name = ifnull(:filter_name, '') AND plane = ifnull(:plane, -1)))"""
+            AND kind = :kind AND filter_name = ifnull(:filter_name, '') AND plane = ifnull(:plane, -1)
+            AND channel = :channel))"""

@@ -180,7 +180,7 @@ _MASTER_FILTERS = {"kind": "kind = :kind", "camera": "camera = :camera"}
 _QA_LIST = "SELECT * FROM qa_list"
 _QA_LATEST = "SELECT * FROM qa_latest"
 _QA_FILTERS = {"metric": "metric = :metric", "camera": "camera = :camera"}
-_QA_ORDER = "ORDER BY time DESC, metric, plane LIMIT :limit"
+_QA_ORDER = "ORDER BY time DESC, metric, plane, channel LIMIT :limit"
 _EVENTS = "SELECT time, level, event, subject, detail FROM events ORDER BY event_id DESC LIMIT :limit"
 _PRODUCTS = "SELECT * FROM reductions WHERE frame_id = :frame_id ORDER BY current DESC, created_at DESC, reduction_id"
 _USED_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, u.exposure_ratio, m.path, m.sha256

@@ -177,9 +177,29 @@ class Planning(Reading):
         found = self._value(_CURRENT_REDUCTION, {"frame_id": frame_id})
         return None if found is None else str(found)
 
-    def gains(self, camera: str, configuration: str, before_night: str) -> list[tuple[float, float | None]]:
-        """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, oldest first."""
-        parameters = {"camera": camera, "configuration": configuration, "night": before_night}
+    def gains(
+        self, camera: str, configuration: str, before_night: str, *, plane: int | None = None, channel: str = ""
+    ) -> list[tuple[float, float | None]]:
+        """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, oldest first.
+
+        Parameters
+        ----------
+        camera, configuration : str
+            The set-up; ``Configuration.key()``.
+        before_night : str
+            Only earlier nights.
+        plane : int, optional
+            HDU number, where the set-up has several planes.
+        channel : str
+            Name of the amplifier, where a plane has several.
+        """
+        parameters = {
+            "camera": camera,
+            "configuration": configuration,
+            "night": before_night,
+            "plane": plane,
+            "channel": channel,
+        }
         return [(row["value"], row["error"]) for row in self._rows(_GAINS, parameters)]
 
     def failure(self, job_id: str) -> Failure | None:
@@ -218,9 +238,9 @@ _MEASURED_FRAMES = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
     AND night = :night AND measured = 1 AND live = 1 AND takes_part = 1 AND superseded_by IS NULL AND flags = '[]'
     ORDER BY obs_start, frame_id"""
-_FIGURES_OF_FRAMES = """SELECT frame_id, name, value, error, plane FROM metrics
+_FIGURES_OF_FRAMES = """SELECT frame_id, name, value, error, plane, channel FROM metrics
     WHERE frame_id IN (SELECT value FROM json_each(:ids)) ORDER BY metric_id"""
-_FIGURES_OF_MASTER = """SELECT name, value, error, plane FROM metrics WHERE master_id = :master_id
+_FIGURES_OF_MASTER = """SELECT name, value, error, plane, channel FROM metrics WHERE master_id = :master_id
     ORDER BY metric_id"""
 _MASTERS = """SELECT master_id FROM masters INDEXED BY masters_current
     WHERE camera = :camera AND configuration = :configuration AND kind = :kind
@@ -237,6 +257,7 @@ _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
     WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
 _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
-    AND configuration = :configuration AND night < :night AND master_id IS NOT NULL ORDER BY night, metric_id"""
+    AND configuration = :configuration AND night < :night AND master_id IS NOT NULL
+    AND plane IS :plane AND channel = :channel ORDER BY night, metric_id"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
 _NEXT_RETRY = "SELECT min(next_try) FROM failures WHERE final = 0 AND next_try > :now"

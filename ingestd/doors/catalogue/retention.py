@@ -25,7 +25,7 @@ class Retention(Reading):
         return [(row["frame_id"], decode_path(row["path"]), row["night"]) for row in self._rows(_CURRENT_PRODUCTS)]
 
     def withdrawn_products(self, frame_ids: Iterable[str]) -> list[str]:
-        """Return the products of those of the frames that are superseded or put aside, or that one of them supersedes."""
+        """Return the products of frames that are superseded or rejected, and of those that one of them supersedes."""
         return [decode_path(row["path"]) for row in self._rows(_WITHDRAWN, {"ids": json.dumps(list(frame_ids))})]
 
     def former_products(self, frame_id: str) -> list[str]:

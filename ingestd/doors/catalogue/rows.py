@@ -11,7 +11,19 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
-from ingestd.records import Configuration, Failure, Finding, FrameRecord, Kind, Master, Metric, Plane, Section, Verdict
+from ingestd.records import (
+    Channel,
+    Configuration,
+    Failure,
+    Finding,
+    FrameRecord,
+    Kind,
+    Master,
+    Metric,
+    Plane,
+    Section,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -218,7 +230,30 @@ def plane_row(frame_id: str, plane: Plane) -> dict[str, object]:
         "trim": _section_text(plane.trim),
         "gain_e_per_adu": finite(plane.gain_e_per_adu),
         "read_noise_e": finite(plane.read_noise_e),
+        "channels": as_json([_channel_values(channel) for channel in plane.channels]),
     }
+
+
+def _channel_values(channel: Channel) -> list[object]:
+    """Return an amplifier as a JSON list: name, section, overscan, gain, read noise."""
+    return [
+        channel.name,
+        _section_text(channel.section),
+        _section_text(channel.overscan),
+        finite(channel.gain_e_per_adu),
+        finite(channel.read_noise_e),
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _read_channels(text: str) -> tuple[Channel, ...]:
+    """Return the amplifiers in their JSON lists; all frames of a camera have the same."""
+    found = []
+    for name, section, overscan, gain, noise in json.loads(text):
+        own = _read_section(section)
+        if own is not None:
+            found.append(Channel(name, own, _read_section(overscan), gain, noise))
+    return tuple(found)
 
 
 def read_plane(row: sqlite3.Row) -> Plane:
@@ -237,6 +272,7 @@ def read_plane(row: sqlite3.Row) -> Plane:
         trim=_read_section(row["trim"]),
         gain_e_per_adu=row["gain_e_per_adu"],
         read_noise_e=row["read_noise_e"],
+        channels=_read_channels(row["channels"]),
     )
 
 
@@ -292,7 +328,7 @@ def _identities(text: str | None) -> tuple[str, ...]:
 
 def read_metric(row: sqlite3.Row) -> Metric:
     """Return the figure in a row of table ``metrics``."""
-    return Metric(row["name"], row["value"], row["error"], row["plane"])
+    return Metric(row["name"], row["value"], row["error"], row["plane"], row["channel"])
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------------

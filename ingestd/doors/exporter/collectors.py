@@ -123,7 +123,7 @@ class CatalogueCollector(Collector):
 
     def _quality(self, values: Sequence[QaValue]) -> Iterator[Family]:
         """Yield one family for each declared quality figure that has a value, the newest values first."""
-        names = ("camera", "kind", "filter", "plane")
+        names = ("camera", "kind", "filter", "plane", "channel")
         families = {
             row.name: Family(f"ingestd_{row.name}", f"{row.help.rstrip('.')} ({row.unit or 'no unit'}).", names)
             for row in METRICS
@@ -138,8 +138,8 @@ class CatalogueCollector(Collector):
             if row.metric not in families:
                 continue
             camera, kind = self._labels.camera(row.camera), self._labels.kind(row.kind)
-            labels = camera, kind, self._labels.filter(row.filter_name), self._labels.plane(row.plane)
-            families[row.metric].put(labels, row.value)
+            place = self._labels.plane(row.plane), self._labels.channel(row.channel)
+            families[row.metric].put((camera, kind, self._labels.filter(row.filter_name), *place), row.value)
             used.add(row.metric)
             if row.time is not None:
                 newest.put((camera, kind), row.time.timestamp())

@@ -26,7 +26,10 @@ class FrameCount:
 
 @dataclass(frozen=True, slots=True)
 class QaValue:
-    """The newest value of one quality figure; ``time`` is the observation time."""
+    """The newest value of one quality figure; ``time`` is the observation time.
+
+    ``channel`` is an amplifier or a colour inside the plane, empty for all of it.
+    """
 
     metric: str
     value: float
@@ -35,6 +38,7 @@ class QaValue:
     filter_name: str | None
     plane: int | None
     time: datetime | None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ MAX_SERIES = 100
 MAX_FILTERS = 50
 MAX_CAMERAS = 14  # with `unassigned` and `other` 16; times 6 kinds stays below MAX_SERIES
 MAX_PLANES = 64
+MAX_CHANNELS = 40
 
 _NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9._+-]")
 
@@ -26,6 +27,7 @@ class Labels:
     def __init__(self, cameras: Iterable[str]) -> None:
         self._cameras = frozenset([*list(cameras)[:MAX_CAMERAS], "unassigned"])
         self._filters: set[str] = set()
+        self._channels: set[str] = set()
 
     def set_cameras(self, cameras: Iterable[str]) -> None:
         """Take the camera names of new settings."""
@@ -37,12 +39,11 @@ class Labels:
 
     def filter(self, name: str | None) -> str:
         """Return a filter name in safe characters; empty for none, ``other`` beyond the first ``MAX_FILTERS`` seen."""
-        slug = _NOT_IN_A_SLUG.sub("_", name or "")[:32]
-        if slug and slug not in self._filters:
-            if len(self._filters) >= MAX_FILTERS:
-                return "other"
-            self._filters.add(slug)
-        return slug
+        return _bounded(name or "", self._filters, MAX_FILTERS)
+
+    def channel(self, name: str) -> str:
+        """Return the name of an amplifier or colour likewise; ``other`` beyond the first ``MAX_CHANNELS`` seen."""
+        return _bounded(name, self._channels, MAX_CHANNELS)
 
     @staticmethod
     def kind(name: str) -> str:
@@ -55,6 +56,16 @@ class Labels:
         if number is None:
             return ""
         return str(int(number)) if 0 <= number < MAX_PLANES else "other"
+
+
+def _bounded(name: str, seen: set[str], limit: int) -> str:
+    """Return a name in safe characters, or ``other`` if it is none of the first names seen."""
+    slug = _NOT_IN_A_SLUG.sub("_", name)[:32]
+    if slug and slug not in seen:
+        if len(seen) >= limit:
+            return "other"
+        seen.add(slug)
+    return slug
 
 
 class Family:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingestd.doors.fitsfile.header import read_header
-from ingestd.doors.fitsfile.pixels import SAMPLE_TYPES
+from ingestd.doors.fitsfile.pixels import SAMPLE_TYPES, to_native
 from ingestd.doors.fitsfile.rawfile import open_raw, pread_exactly
 from ingestd.errors import FrameNotReady, FrameRejected, ProductNotWritten
 from ingestd.settings import Limits
@@ -98,8 +97,7 @@ def _read_images(fd: int, units: tuple[HeaderUnit, ...], size: int) -> tuple[str
         for first in range(0, flat.size, step):
             part = flat[first : first + step]
             take(part.view(np.uint8).data)
-            if sys.byteorder == "little":
-                part.byteswap(inplace=True)
+            to_native(part)
         images.append(image if image.size else None)
     take(memoryview(bytearray(size - offset)))
     return whole.hexdigest(), images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,17 @@ _INTEGER_BITPIX = frozenset({8, 16, 32})
 _CHUNK_PX = 1 << 16
 """Pixels converted at once: raw samples and result stay in the second-level cache."""
 
-_SWAPS = sys.byteorder == "little"
+_DECODING = threading.Lock()
+"""One at a time: the decoder silences warnings, which is a state of the whole process."""
+
+
+def to_native(samples: NDArray[Any]) -> None:
+    """Turn big-endian samples, a flat array of native type, into what they mean, in place.
+
+    A copy between the byte orders is vectorised; ``ndarray.byteswap(inplace=True)`` takes seven times as long.
+    """
+    if sys.byteorder == "little":
+        np.copyto(samples, samples.view(samples.dtype.newbyteorder(">")))
 
 
 class PlaneReader:
@@ -48,7 +59,8 @@ class PlaneReader:
         self._samples: NDArray[Any] | None = None
         self._raw_type: np.dtype[Any] = np.dtype(SAMPLE_TYPES[plane.bitpix])
         if plane.encoding == "tile":
-            self._samples = decode_tiles(source, plane).astype(self._raw_type, copy=False)
+            with _DECODING:
+                self._samples = decode_tiles(source, plane).astype(self._raw_type, copy=False)
         elif isinstance(source, int):
             self._fd = source
         else:
@@ -133,8 +145,7 @@ class PlaneReader:
             pread_exactly(self._fd, out.data.cast("B"), self.plane.offset + first_px * out.itemsize)
         except EOFError as error:
             raise FrameChanged(f"HDU {self.plane.index}: {error}") from error
-        if _SWAPS and out.itemsize > 1:
-            out.byteswap(inplace=True)
+        to_native(out)
 
     def _convert(self, raw: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Write raw samples as physical values: up to 16 bits in float32, which is exact, else in float64."""

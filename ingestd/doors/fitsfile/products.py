@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _CHUNK_PX = 1 << 16
 _HASH_STEP_BYTES = 1 << 22
 _HASH_CHUNK_BYTES = 1 << 20
+_SYNC_STEP_BYTES = 1 << 25
+"""Bytes after which the disk is set to work: syncing 150 MB at the end takes a third as long as the reduction."""
+
 _PRODUCT_MODE = 0o640
 _DIRECTORY_MODE = 0o750
 _TEMPORARY = re.compile(r"\.ingestd-(\d+)-\d+\.tmp$")
@@ -66,7 +69,8 @@ class ProductWriter:
     Notes
     -----
     Use it as a context manager: what was not committed is removed at the end of the block. The SHA-256 is computed in
-    a second thread while rows are written in order.
+    a second thread while rows are written in order; a third pushes a large file to the disk meanwhile, so that little
+    is left to wait for in ``commit``.
     """
 
     def __init__(self, path: Path, hdus: Sequence[HduSpec]) -> None:
@@ -76,7 +80,9 @@ class ProductWriter:
         self._hash = hashlib.sha256()
         self._hashed = self._announced = 0
         self._hasher = ThreadPoolExecutor(1, "product-hash")
-        self._hashing: Future[None] | None = None
+        self._syncer = ThreadPoolExecutor(1, "product-sync")
+        self._unsynced = 0
+        self._pending: list[Future[None]] = []
         try:
             _make_directory(path.parent)
             self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -128,7 +134,8 @@ class ProductWriter:
         place.rows += array.shape[0]
         if first_row == place.contiguous:
             place.contiguous = last_row
-            self._announce()
+        self._unsynced += array.nbytes
+        self._announce()
 
     def commit(self) -> tuple[str, int]:
         """Sync, rename, sync the directory; return the SHA-256 and the size in bytes.
@@ -142,9 +149,10 @@ class ProductWriter:
             if place.rows != place.shape[0]:
                 raise ValueError(f"{self.path.name}: {place.rows} of {place.shape[0]} rows of HDU {index} were written")
         try:
-            self._hashing = self._hasher.submit(self._hash_up_to, self._size)
+            for pending in self._pending:
+                pending.result()
+            self._hash_up_to(self._size)
             os.fsync(self._fd)
-            self._hashing.result()
             os.rename(self._temporary, self.path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             self._temporary = ""
             os.fsync(self._directory)
@@ -156,7 +164,8 @@ class ProductWriter:
 
     def abort(self) -> None:
         """Close, and remove the temporary file if it was not committed; harmless when repeated."""
-        self._hasher.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._hasher, self._syncer):
+            pool.shutdown(wait=True, cancel_futures=True)
         if self._temporary:
             with suppress(OSError):
                 os.unlink(self._temporary, dir_fd=self._directory)
@@ -191,16 +200,19 @@ class ProductWriter:
         return places, offset
 
     def _announce(self) -> None:
-        """Let the second thread hash what is written without a gap from the start of the file."""
-        ready = 0
+        """Let the other threads hash what is written without a gap from the start of the file, and sync what is new."""
+        ready = self._size
         for place in self._places:
             if place.contiguous < place.shape[0]:
                 ready = place.offset + place.contiguous * place.shape[1] * place.dtype.itemsize
                 break
-            ready = place.end
-        if ready - self._announced >= _HASH_STEP_BYTES:
+        is_end = ready == self._size > _HASH_STEP_BYTES
+        if ready - self._announced >= _HASH_STEP_BYTES or (is_end and self._announced < ready):
             self._announced = ready
-            self._hashing = self._hasher.submit(self._hash_up_to, ready)
+            self._pending.append(self._hasher.submit(self._hash_up_to, ready))
+        if self._unsynced >= _SYNC_STEP_BYTES or (is_end and self._size >= _SYNC_STEP_BYTES):
+            self._unsynced = 0
+            self._pending.append(self._syncer.submit(os.fdatasync, self._fd))
 
     def _hash_up_to(self, end: int) -> None:
         """Hash the file up to an offset, from where the last call ended."""

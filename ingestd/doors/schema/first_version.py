@@ -72,6 +72,7 @@ TABLES_OF_FRAMES = (
         trim TEXT,
         gain_e_per_adu REAL,
         read_noise_e REAL,
+        channels TEXT NOT NULL,
         PRIMARY KEY (frame_id, plane_index)
     ) STRICT, WITHOUT ROWID""",
     # The sightings of one path in time are its versions; at most one of them stands.
@@ -239,7 +240,8 @@ TABLES_OF_QUALITY = (
         kind TEXT NOT NULL,
         filter_name TEXT NOT NULL,
         plane INTEGER NOT NULL,
-        UNIQUE (name, camera, kind, filter_name, plane)
+        channel TEXT NOT NULL,
+        UNIQUE (name, camera, kind, filter_name, plane, channel)
     ) STRICT""",
     # Every measured quality figure; time is the observation's. current: of the master or product that counts now.
     """CREATE TABLE metrics (
@@ -249,6 +251,7 @@ TABLES_OF_QUALITY = (
         error REAL,
         unit TEXT NOT NULL,
         plane INTEGER,
+        channel TEXT NOT NULL,
         frame_id TEXT REFERENCES frames (frame_id),
         master_id TEXT REFERENCES masters (master_id),
         job_id TEXT NOT NULL,
@@ -328,15 +331,15 @@ VIEWS = (
         path, current
     FROM masters WHERE pruned_at IS NULL""",
     """CREATE VIEW qa_list AS
-    SELECT name AS metric, value, unit, error, camera, kind, filter_name, plane, frame_id, master_id, time
+    SELECT name AS metric, value, unit, error, camera, kind, filter_name, plane, channel, frame_id, master_id, time
     FROM metrics WHERE current = 1""",
     """CREATE VIEW current_masters AS
     SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name, night, first_obs, last_obs,
         member_count AS members, grade, path, sha256
     FROM masters WHERE current = 1 AND pruned_at IS NULL""",
     """CREATE VIEW qa_latest AS
-    SELECT m.name AS metric, m.value, m.unit, m.error, m.camera, m.kind, m.filter_name, m.plane, m.frame_id,
-        m.master_id, m.time
+    SELECT m.name AS metric, m.value, m.unit, m.error, m.camera, m.kind, m.filter_name, m.plane, m.channel,
+        m.frame_id, m.master_id, m.time
     FROM series s JOIN metrics m ON m.metric_id = (
         SELECT metric_id FROM metrics WHERE series_id = s.series_id AND current = 1
         ORDER BY time DESC, metric_id DESC LIMIT 1)""",

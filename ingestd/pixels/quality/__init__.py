@@ -20,7 +20,6 @@ from ingestd.pixels.quality.comparison import (
     Comparison,
     compare,
     compare_flat,
-    expected_noise_adu,
     noise_from_master_adu,
     offset_from_master_adu,
     outlier_pixels,
@@ -47,7 +46,7 @@ from ingestd.pixels.quality.levels import (
     saturated_pixels,
     sensor_temp_offset_celsius,
 )
-from ingestd.pixels.quality.noise import read_noise_adu, read_noise_electrons, read_noise_stack_adu
+from ingestd.pixels.quality.noise import dark_noise_adu, read_noise_adu, read_noise_electrons, read_noise_stack_adu
 from ingestd.pixels.quality.sky import (
     SkyBoxes,
     sky_level_adu,
@@ -75,12 +74,12 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
             offset_from_master_adu,
             structure_from_master_adu,
             noise_from_master_adu,
-            expected_noise_adu,
             outlier_pixels,
             sensor_temp_offset_celsius,
             read_noise_adu,
             read_noise_stack_adu,
             read_noise_electrons,
+            dark_noise_adu,
             dark_rate_adu_per_second,
             dark_rate_electrons_per_second,
             dark_rate_mean_adu_per_second,
@@ -109,10 +108,10 @@ __all__ = [
     "compare",
     "compare_flat",
     "dark_level_adu",
+    "dark_noise_adu",
     "dark_rate_adu_per_second",
     "dark_rate_electrons_per_second",
     "dark_rate_mean_adu_per_second",
-    "expected_noise_adu",
     "flat_level_adu",
     "floor_pixels",
     "frame_noise_adu",

@@ -7,6 +7,7 @@ beside their number as a figure of its own.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingestd.pixels.quality.histogram import Estimate, histogram
-from ingestd.pixels.quality.noise import mean_variance
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class Comparison:
     offset: Estimate
     structure: Estimate
     noise: Estimate
-    expected_noise: Estimate
     outliers: Estimate
 
 
@@ -63,25 +62,23 @@ def compare(
 
     Notes
     -----
-    The combined variance of a pixel is that of one frame, s^2, plus the square of the master's error. s^2 is the mean
-    over pixels of members x error^2 without the pixels that a chi-squared variable does not reach (`mean_variance`), so
-    a noisy frame cannot hide its outliers behind its own noise. Without an error it is the frame's.
+    The combined variance of a pixel is that of one frame, s^2, plus the square of the master's error. s^2 is the
+    clipped variance of the difference over 1 + 1 / members: a master of equal frames has its share in it. So a noisy
+    frame has no more outliers than another; its noise is a figure of its own.
     """
     difference = np.subtract(frame, master, out=frame)
-    sample = difference[_sampled(difference.shape)]
-    centre, spread, number = histogram(sample).clipped()
-    offset = histogram(sample).median()
+    sample = histogram(difference[_sampled(difference.shape)])
+    offset = sample.median()
+    _, spread, number = sample.clipped()
+    one_frame = max(spread / math.sqrt(1.0 + 1.0 / members), step_adu / math.sqrt(12.0))
+    noise = math.sqrt(one_frame**2 - step_adu**2 / 12.0)
     errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
-    expected = _noise_of_members(errors, members, step_adu)
-    noise = math.sqrt(max(spread**2 - expected**2 / members, 0.0)) if math.isfinite(expected) else spread
-    one_frame = expected if math.isfinite(expected) else max(spread, step_adu / math.sqrt(12.0))
     reach = sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)
     outliers = int(np.count_nonzero(np.abs(difference - np.float32(offset.value)) >= reach))
     return Comparison(
         offset,
         Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
-        Estimate(noise, noise / math.sqrt(2.0 * number)),
-        Estimate(expected, None),
+        Estimate(noise, one_frame / math.sqrt(2.0 * number)),
         Estimate(float(outliers), None),
     )
 
@@ -117,7 +114,7 @@ def compare_flat(frame: Float32, master: Float32, error: Float32 | None, mask: A
     errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
     outliers = int(np.count_nonzero(np.abs(ratio) >= sigma * np.sqrt(np.float32(spread**2) + errors * errors)))
     unknown = Estimate(math.nan, None)
-    return Comparison(unknown, unknown, unknown, unknown, Estimate(float(outliers), None))
+    return Comparison(unknown, unknown, unknown, Estimate(float(outliers), None))
 
 
 def offset_from_master_adu(comparison: Comparison) -> Estimate:
@@ -135,27 +132,13 @@ def structure_from_master_adu(comparison: Comparison) -> Estimate:
 
 
 def noise_from_master_adu(comparison: Comparison) -> Estimate:
-    """Return the noise of one pixel of the frame: clipped scatter of frame minus master, without the master's part."""
+    """Return the noise of one pixel: clipped scatter of frame minus master, without the master's part and the step."""
     return comparison.noise
-
-
-def expected_noise_adu(comparison: Comparison) -> Estimate:
-    """Return the noise of one pixel of a member of the master, from its standard error; NaN for a single member."""
-    return comparison.expected_noise
 
 
 def outlier_pixels(comparison: Comparison) -> Estimate:
     """Return how many pixels are too far from the master (a count, no error)."""
     return comparison.outliers
-
-
-def _noise_of_members(errors: Float32, members: int, step_adu: float) -> float:
-    """Return the noise of one pixel of one member of a master, or NaN if its error does not tell."""
-    if members < 2 or errors.size == 1:  # noqa: PLR2004 - scatter needs two
-        return math.nan
-    sample = errors[_sampled(errors.shape)].astype(np.float64).reshape(-1)
-    variance, _ = mean_variance(members * sample * sample, members - 1)
-    return max(math.sqrt(variance), step_adu / math.sqrt(12.0))
 
 
 def _unevenness(image: Float32) -> float:
@@ -170,8 +153,8 @@ def _boxes(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]
     rows, columns = (
         np.linspace(0, length, max(1, min(number, length // _SMALLEST_BOX_PX)) + 1, dtype=int) for length in shape
     )
-    for y0, y1 in zip(rows[:-1], rows[1:], strict=True):
-        for x0, x1 in zip(columns[:-1], columns[1:], strict=True):
+    for y0, y1 in itertools.pairwise(rows):
+        for x0, x1 in itertools.pairwise(columns):
             yield slice(int(y0), int(y1)), slice(int(x0), int(x1))
 
 

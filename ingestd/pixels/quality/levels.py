@@ -101,8 +101,8 @@ def saturated_pixels(pixels: Pixels, saturation_adu: float) -> Estimate:
 def floor_pixels(pixels: Pixels) -> Estimate:
     """Return the number of pixels that share the smallest value, if that lies far below the frame (a count, no error).
 
-    Far is more than 6 times `frame_noise_adu`, and than 4 steps of the converter, below the median: no noise gets there,
-    but rows that were never read out do. Otherwise 0.
+    Far is more than 6 times `frame_noise_adu`, and 4 steps of the converter, below the median: no noise gets there, but
+    rows that were never read out do. Otherwise 0.
     """
     tally = tally_of(pixels)
     values = tally.values()

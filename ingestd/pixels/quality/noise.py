@@ -61,6 +61,11 @@ def read_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = N
     return Estimate(value, max(stated, float(noises.std(ddof=1)) / math.sqrt(len(pairs))))
 
 
+def dark_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = None) -> Estimate:
+    """Return the noise of one pixel of one dark, of read-out and dark current, from pairs: see `read_noise_adu`."""
+    return read_noise_adu(frames, step_adu=step_adu)
+
+
 def read_noise_stack_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = None) -> Estimate:
     """Return the read noise from the scatter of each pixel through a stack of bias frames.
 

@@ -210,5 +210,5 @@ def _count(mask: Mask, may_saturate: bool) -> tuple[int, int, int, int]:  # noqa
     masked = int(np.count_nonzero(mask))
     if not masked:
         return mask.size, 0, 0, 0
-    saturated = int(np.count_nonzero(mask & MaskBit.SATURATED)) if may_saturate else 0
-    return mask.size, saturated, int(np.count_nonzero(mask & MaskBit.NO_DATA)), masked
+    saturated = int(np.count_nonzero(mask & np.uint8(MaskBit.SATURATED))) if may_saturate else 0
+    return mask.size, saturated, int(np.count_nonzero(mask & np.uint8(MaskBit.NO_DATA))), masked

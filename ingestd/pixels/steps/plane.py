@@ -37,9 +37,11 @@ class PlaneCalibration:
     ``overscan`` and ``trim`` are sections of the raw plane; ``overscan_skip_px`` columns next to the image are left
     out; ``overscan_degree`` is that of a polynomial through the medians of the rows, None for the medians themselves.
     Where several ``amplifiers`` read the plane, they take the place of overscan, trim, gain and read noise: their
-    sections, put to their places, are the trimmed image. All arrays have the shape of the trimmed image. ``bias``, ``dark`` and their errors are float32, ADU, combined
-    from raw (overscan-corrected) frames: the dark still contains the bias. ``dark_ratio`` is the exposure of the frame
-    over that of the dark, **1.0 for an exact dark**: then ``bias`` is not subtracted and only serves the Poisson noise.
+    sections, put to their places, are the trimmed image.
+
+    All arrays have the shape of the trimmed image. ``bias``, ``dark`` and their errors are float32, ADU, combined from
+    raw (overscan-corrected) frames: the dark still contains the bias. ``dark_ratio`` is the exposure of the frame over
+    that of the dark, **1.0 for an exact dark**: then ``bias`` is not subtracted and only serves the Poisson noise.
     ``flat`` is relative response, float32, with its error; ``masks`` are those of the masters. Without
     ``gain_e_per_adu`` the result stays in ADU; without gain or ``read_noise_e`` there is no uncertainty. The result is
     multiplied by gain times ``gain_scale``, which undoes what a flat has evened out already. A raw sample at or above
@@ -177,7 +179,7 @@ def _check_numbers(calibration: PlaneCalibration, amplifiers: tuple[Amplifier, .
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Columns of one amplifier: ``raw`` in the raw plane, ``out`` in the trimmed image, and where its level is found."""
+    """Columns of one amplifier, ``raw`` in the raw plane and ``out`` in the trimmed image, and how its level is found."""
 
     raw: slice
     out: slice

@@ -2,8 +2,8 @@
 
 ``table`` and ``words`` are data, ``fields`` reads single values, ``recognise`` finds the dialect, ``type_cards``,
 ``names`` and ``kinds`` decide what a frame is for, ``calibrated`` finds signs of earlier processing, ``sections``,
-``amplifiers``, ``planes``, ``configuration`` and ``observation`` read the rest, ``flags`` keeps a frame out of masters, ``classify`` puts the
-record together, ``cameras`` finds the camera.
+``amplifiers``, ``planes``, ``configuration`` and ``observation`` read the rest, ``flags`` keeps a frame out of masters,
+``classify`` puts the record together, ``cameras`` finds the camera.
 """
 
 from ingestd.rules.dialects.cameras import choose_camera

@@ -50,7 +50,7 @@ def read_setup(
     offset = first_number(cards, (*own.offset, *keywords_of(dialect.name, "offset")))
     x_binning, y_binning, binning_source = read_binning(cards)
     window, window_source = _window(cards)
-    bayer, bayer_source = _bayer(cards)
+    bayer, bayer_source = _bayer(cards, planes[0].shape[0] if planes else 0, notes)
     setting, setting_source, is_e_per_adu = _gain_setting(cards, dialect, own, notes)
     for name, source in (
         ("instrument", instrument[1] if instrument else ""),
@@ -119,8 +119,13 @@ def _window(cards: Cards) -> tuple[tuple[int, int] | None, str]:
     return None, ""
 
 
-def _bayer(cards: Cards) -> tuple[str, str]:
-    """Return the colour pattern with its offsets where they are not zero, and its keyword."""
+def _bayer(cards: Cards, height_px: int, notes: list[str]) -> tuple[str, str]:
+    """Return the colours of the first two rows as they stand in the file ('RGGB'), and the keyword they came from.
+
+    XBAYROFF and YBAYROFF say where the first pixel is in the pattern. The pattern is told from the top of the image:
+    with ROWORDER = 'BOTTOM-UP' the first row of the file is the last of the image, and RGGB of an even number of rows
+    is GBRG in the file (Siril, N.I.N.A.); without ROWORDER, and with 'TOP-DOWN', the file begins at the top.
+    """
     for keyword in (*GENERIC["bayer"], "FILTER"):
         if keyword not in cards:
             continue
@@ -128,8 +133,13 @@ def _bayer(cards: Cards) -> tuple[str, str]:
         if pattern not in BAYER_PATTERNS:
             continue
         offsets = [number(cards.get(name)) for name in ("XBAYROFF", "YBAYROFF")]
-        shift = [int(offset[0]) if offset is not None and abs(offset[0]) < _MAX_PIXEL else 0 for offset in offsets]
-        return (f"{pattern}+{shift[0]}+{shift[1]}" if any(shift) else pattern), keyword
+        column, row = (int(it[0]) if it is not None and abs(it[0]) < _MAX_PIXEL else 0 for it in offsets)
+        if text(cards.get("ROWORDER")).upper().startswith("BOTTOM"):
+            notes.append(f"ROWORDER = BOTTOM-UP: {pattern} is counted from the last row of the file")
+            rows = [height_px - 1 + row, height_px - 2 + row]
+        else:
+            rows = [row, row + 1]
+        return "".join(pattern[2 * (y % 2) + (column + x) % 2] for y in rows for x in (0, 1)), keyword
     return "", ""
 
 

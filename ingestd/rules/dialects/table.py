@@ -146,7 +146,8 @@ AMPLIFIER_CARDS: Mapping[str, tuple[str, ...]] = {
 }
 """Keywords that end with the name of an amplifier, if several read one image.
 
-IRAF quadformat (ASECyx, BSECyx, ..., CTIO and SOAR), NOAO keyword dictionary (DATASECn, BIASSECn), CFHT and DECam (A, B).
+IRAF quadformat (ASECyx, BSECyx, ..., CTIO and SOAR), the NOAO keyword dictionary (DATASECn, BIASSECn), CFHT and DECam
+(A, B).
 """
 
 AMPLIFIER_LISTS = ("AMPLIST", "READAMPS")

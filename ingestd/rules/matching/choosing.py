@@ -83,7 +83,7 @@ def _no_masters_needed(frame: FrameRecord) -> str:
     """Return why a frame is not calibrated at all, or an empty text."""
     if frame.kind not in _CALIBRATED:
         return f"a frame of kind {frame.kind.value} is not calibrated"
-    if "calibrated" in frame.flags:
+    if "calibrated" in frame.flags and not {"dark_subtracted", "flat_divided"} & set(frame.flags):
         card = frame.source("calibrated")
         return f"the header says that the frame is calibrated already{f' ({card})' if card else ''}"
     return ""

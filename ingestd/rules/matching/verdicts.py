@@ -1,7 +1,8 @@
 """One master judged for one subject: its distances, what it misses, and its place in the order of choosing.
 
-The order: masters that fit before those that do not; then what an operator pinned; dark-policy rank (exact, scaled down, scaled up), grade,
-time, temperature, exposure, more members, earlier, SHA-256. Those that do not fit are ordered by how little they miss.
+The order: masters that fit before those that do not; then what an operator pinned; then dark-policy rank (exact, scaled
+down, scaled up), grade, time, temperature, exposure, more members, earlier, SHA-256. Those that do not fit are ordered
+by how little they miss.
 """
 
 from __future__ import annotations

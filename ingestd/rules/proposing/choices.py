@@ -81,39 +81,50 @@ def _cmos_name(each: Look) -> str:
 # --- sections ---------------------------------------------------------------------------------------------------------
 
 
-def choose_sections(looks: Sequence[Look]) -> tuple[dict[str, str], str, list[Suggestion]]:
-    """Return overscan and trim sections for the settings, why, and suggestions.
+def suggest_sections(looks: Sequence[Look]) -> list[Suggestion]:
+    """Return sections that would read an overscan row by row where the headers' own do not.
 
-    Only where every image of the camera has one shape and says the same, for a section of the settings holds for all:
-    a BIASSEC that covers only a corner gives the columns of the overscan, on the rows of the useful part.
+    Only where every image of the camera has one shape and says the same, for a section of the settings holds for all.
+    A BIASSEC that covers only a corner serves as one level; its columns on the useful rows may follow each row. Without
+    any BIASSEC the columns beside the useful part may be overscan, or masked, or reference pixels.
     """
     images = [each for each in looks if each.frame.planes and each.frame.kind is not Kind.OTHER]
     said = {_said(each) for each in images}
     if len(said) != 1 or any(len(each.frame.planes) != 1 for each in images):
-        return {}, "", []
-    shape, used, bias_words, data_words = said.pop()
-    data = parse_section(data_words)
-    if used or data is None or not _is_inside(data, shape):
-        return {}, "", []
-    bias = parse_section(bias_words)
-    height, width = shape
+        return []
+    shape, bias_words, data_words = said.pop()
+    data, bias = parse_section(data_words), parse_section(bias_words)
+    if data is None or not _is_inside(data, shape):
+        return []
     useful = _words(data)
-    if bias is not None and _is_inside(bias, shape) and (bias.x1 <= data.x0 or bias.x0 >= data.x1):
-        columns = Section(data.y0, data.y1, bias.x0, bias.x1)
-        reason = f"BIASSEC {bias_words} does not reach the rows of {useful}: its columns are read on those rows"
-        return {"overscan_section": _words(columns), "trim_section": useful}, reason, []
-    rest = Section(data.y0, data.y1, data.x1, width) if data.x1 < width else Section(data.y0, data.y1, 0, data.x0)
-    if bias is not None or rest.x0 >= rest.x1:
-        return {}, "", []
-    reason = f"columns beside the useful part {useful} of {width} x {height} pixels: if they are overscan"
-    return {}, "", [Suggestion("overscan_section", f'"{_words(rest)}"', reason)]
+    if bias is None and not bias_words:
+        rest = Section(data.y0, data.y1, data.x1, shape[1])
+        rest = rest if rest.x0 < rest.x1 else Section(data.y0, data.y1, 0, data.x0)
+        reason = f"columns beside the useful part {useful} of {shape[1]} x {shape[0]} pixels; if they are overscan"
+        return [Suggestion("overscan_section", f'"{_words(rest)}"', reason)] if rest.x0 < rest.x1 else []
+    if bias is None or not _is_corner(bias, data, shape):
+        return []
+    columns = Section(data.y0, data.y1, bias.x0, bias.x1)
+    reason = (
+        f"BIASSEC {bias_words} is read as one level, for it covers few rows of {useful}; if its columns go on there"
+    )
+    return [
+        Suggestion("overscan_section", f'"{_words(columns)}"', reason),
+        Suggestion("trim_section", f'"{useful}"', "goes with the line above"),
+    ]
 
 
-def _said(each: Look) -> tuple[tuple[int, int], bool, str, str]:
-    """Return shape, whether an overscan is in use, and the sections of a frame as its cards write them."""
-    plane = each.frame.planes[0]
+def _is_corner(bias: Section, data: Section, shape: tuple[int, int]) -> bool:
+    """Return whether an overscan lies beside the useful part and covers only few of its rows."""
+    shared = min(bias.y1, data.y1) - max(bias.y0, data.y0)
+    is_beside = bias.x1 <= data.x0 or bias.x0 >= data.x1
+    return _is_inside(bias, shape) and is_beside and 2 * shared < data.y1 - data.y0
+
+
+def _said(each: Look) -> tuple[tuple[int, int], str, str]:
+    """Return the shape of a frame and its overscan and useful part as its cards write them."""
     data = next((words for card in ("TRIMSEC", "DATASEC") if (words := text(each.cards.get(card)))), "")
-    return plane.shape, plane.overscan is not None, text(each.cards.get("BIASSEC")), data
+    return each.frame.planes[0].shape, text(each.cards.get("BIASSEC")), data
 
 
 def _is_inside(section: Section, shape: tuple[int, int]) -> bool:

@@ -93,7 +93,7 @@ def _loses_its_pedestal(frame: FrameRecord, choice: Calibration) -> bool:
     """Return whether the flat can be applied: bias, dark or overscan takes the bias level out of the frame first."""
     if frame.kind is not Kind.LIGHT or not isinstance(choice.flat, Match) or "dark_subtracted" in frame.flags:
         return True
-    has_overscan = all(plane.overscan is not None for plane in frame.planes)
+    has_overscan = all(plane.has_overscan for plane in frame.planes)
     return has_overscan or len(choice.matches) > 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingestd.records import CALIBRATION_KINDS, Kind
 from ingestd.rules.proposing.cameras import Seed, look, tell_apart
-from ingestd.rules.proposing.choices import choose_dark_policy, choose_extra_match, choose_sections, choose_site
+from ingestd.rules.proposing.choices import choose_dark_policy, choose_extra_match, choose_site, suggest_sections
 from ingestd.rules.proposing.keywords import ambiguous_gains, find_keywords
 from ingestd.rules.proposing.outlook import choose_rules, outlook_of, play
 from ingestd.rules.proposing.values import (
@@ -83,14 +83,12 @@ def _propose_camera(seed: Seed, directory: str, site: Site, now: datetime) -> Ca
     found = find_keywords(relook(Keywords()), relook)
     camera = replace(camera, keywords=found.keywords)
     policy = choose_dark_policy(found.looks, camera)
-    sections, sections_reason, section_suggestions = choose_sections(found.looks)
     extra, extra_reason, extra_suggestions = choose_extra_match(found.looks)
-    values: dict[str, Any] = {"dark_policy": policy.value or "auto", "extra_match": extra, **sections}
+    values: dict[str, Any] = {"dark_policy": policy.value or "auto", "extra_match": extra}
     camera = replace(camera, **values)
     reasons = {
         "match" if seed.match else "name": seed.reason,
         "dark_policy": policy.reason,
-        **dict.fromkeys(sections, sections_reason),
         **({"extra_match": f"{extra_reason}: frames calibrate each other only where they agree"} if extra else {}),
         **found.reasons,
     }
@@ -98,7 +96,7 @@ def _propose_camera(seed: Seed, directory: str, site: Site, now: datetime) -> Ca
         camera=camera,
         reasons=reasons,
         suggestions=(
-            *section_suggestions,
+            *suggest_sections(found.looks),
             *extra_suggestions,
             *_suggest_values(found.looks),
             *found.suggestions,

@@ -31,6 +31,7 @@ def _camera_row(camera: CameraProposal) -> Row:
         "written_by": _values(frame.dialect for frame in frames),
         "size_px": _values(f"{frame.configuration.width_px}x{frame.configuration.height_px}" for frame in frames),
         "planes": _values(frame.configuration.planes for frame in frames),
+        "amplifiers": _values(frame.configuration.amplifiers for frame in frames),
         "overscan": _values(_overscan(frame) for frame in frames),
         "readout_mode": _values(frame.configuration.readout_mode for frame in frames),
         "gain_e_per_adu": _values(frame.gain_e_per_adu for frame in frames),
@@ -41,8 +42,10 @@ def _camera_row(camera: CameraProposal) -> Row:
 
 
 def _overscan(frame: FrameRecord) -> str:
-    """Return the overscan columns of the first plane that has any, as FITS counts them."""
-    found = next((plane.overscan for plane in frame.planes if plane.overscan is not None), None)
+    """Return the overscan of the first plane or amplifier that has any, as FITS counts pixels."""
+    sections = [plane.overscan for plane in frame.planes]
+    sections += [channel.overscan for plane in frame.planes for channel in plane.channels]
+    found = next((section for section in sections if section is not None), None)
     return "" if found is None else f"[{found.x0 + 1}:{found.x1},{found.y0 + 1}:{found.y1}]"
 
 

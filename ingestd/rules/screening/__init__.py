@@ -1,4 +1,4 @@
-"""A second look at the pixels: does a calibration frame hold what its header says, before it enters a master?
+"""A second look at the pixels: what contradicts its header is kept out of masters.
 
 A verdict is a function of the frame's figures and of masters that do not depend on it: that of the latest *earlier*
 night of its group, and for darks and flats the latest bias up to their own night. Biases so depend on earlier biases,
@@ -13,6 +13,6 @@ reference changed, the verdict stays a function of recorded figures, and a chang
 
 from ingestd.rules.screening.judging import light_findings, verdict
 from ingestd.rules.screening.looking import Look, Screener
-from ingestd.rules.screening.references import References, Standard, references_for
+from ingestd.rules.screening.references import Chosen, References, Standard, references_for
 
-__all__ = ["Look", "References", "Screener", "Standard", "light_findings", "references_for", "verdict"]
+__all__ = ["Chosen", "Look", "References", "Screener", "Standard", "light_findings", "references_for", "verdict"]

@@ -1,8 +1,8 @@
 """A frame against its reference: light where there should be none, another gain, another read-out.
 
 Light adds level, photon noise and a pattern; another offset shifts the level alone; another gain changes the noise; a
-disturbed read-out changes the pattern. What is fainter and quieter than its reference speaks against the reference: that
-was taken with light, and good frames must not be kept out because of it.
+disturbed read-out changes the pattern. What is fainter and quieter than its reference speaks against the reference:
+that was taken with light, and good frames must not be kept out because of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ingestd.settings import Screening, Settings
 
 _DOUBT_SIGMA = 2.0
 _SMALLEST_NOISE_ADU = 0.3
+_NOISES = {Kind.BIAS: "read_noise_adu", Kind.DARK: "dark_noise_adu"}
 _LIGHT = {Kind.BIAS: "bias_with_flux", Kind.DARK: "light_leak"}
 
 
@@ -84,11 +85,11 @@ def _pixels(
         if share > limits.outlier_max_ratio:
             yield Finding("pattern", keeps_out=True, text=f"{_outlier_words(share, limits)} against {name}")
         return
-    expected = figures.get(("expected_noise_adu", label))
+    expected = own.figures.get((_NOISES[frame.kind], label))
     differences = _Differences(
         offset,
         max(noise if expected is None else expected, _SMALLEST_NOISE_ADU),
-        None if not expected else max(noise, _SMALLEST_NOISE_ADU) / max(expected, _SMALLEST_NOISE_ADU),
+        None if expected is None else max(noise, _SMALLEST_NOISE_ADU) / max(expected, _SMALLEST_NOISE_ADU),
         figures.get(("structure_from_master_adu", label), 0.0),
         share,
         _dark_signal(own, pedestal, label) if frame.kind is Kind.DARK else None,
@@ -159,13 +160,13 @@ def _rate(
     references: References,
     settings: Settings,
 ) -> Iterator[Finding]:
-    """Look at the signal of a dark above its bias; where an earlier night has darks of another exposure, at its rate."""
+    """Look at the signal of a dark above its bias, and at its rate if there are earlier darks of another exposure."""
     limits, own, pedestal = settings.screening, references.own, references.pedestal
     level = figures.get(("dark_level_adu", label))
     bias = None if pedestal is None else pedestal.figures.get(("bias_level_adu", label))
     if pedestal is None or level is None or bias is None:
         return
-    if settings.reduction.overscan and plane.overscan is not None:
+    if settings.reduction.overscan and plane.has_overscan:
         level -= figures.get(("overscan_level_adu", label), 0.0)
     noise = pedestal.figures.get(("read_noise_adu", label), figures.get(("frame_noise_adu", label), 0.0))
     reach = limits.level_jump_sigma * max(noise, _SMALLEST_NOISE_ADU)
@@ -175,10 +176,13 @@ def _rate(
         yield Finding("level_jump", keeps_out=True, text=text)
         return
     expected = _expected_signal(frame, own, pedestal, label)
-    if own is not None and expected is not None and signal > max(expected + reach, limits.dark_jump_ratio * expected):
+    if own is None or expected is None:
+        return
+    limit = max(expected + reach, limits.dark_jump_ratio * expected)
+    if signal > limit:
         text = (
-            f"{signal:.1f} ADU above the bias, where the master dark of {own.master.night} ({own.master.exposure_s:g} s) "
-            f"lets expect {expected:.1f} ADU (limit {max(expected + reach, limits.dark_jump_ratio * expected):.1f})"
+            f"{signal:.1f} ADU above the bias, where the master dark of {own.master.night} "
+            f"({own.master.exposure_s:g} s) lets expect {expected:.1f} ADU (limit {limit:.1f})"
         )
         yield Finding("light_leak", keeps_out=True, text=text)
 

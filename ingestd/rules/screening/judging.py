@@ -12,9 +12,7 @@ from ingestd.settings import Screening, Settings
 _NO_LIGHT_SIGMA = 6.0
 
 
-def verdict(
-    frame: FrameRecord, figures: Sequence[Metric], references: References, settings: Settings
-) -> Verdict:
+def verdict(frame: FrameRecord, figures: Sequence[Metric], references: References, settings: Settings) -> Verdict:
     """Return what the pixels of a calibration frame say against its header.
 
     Parameters
@@ -115,7 +113,7 @@ def _pedestal(
 ) -> float | None:
     """Return what lies below the signal of a raw dark or flat, ADU: its overscan and the bias above that."""
     overscan = figures.get(("overscan_level_adu", label))
-    is_corrected = settings.reduction.overscan and plane.overscan is not None
+    is_corrected = settings.reduction.overscan and plane.has_overscan
     bias = None if references.pedestal is None else references.pedestal.figures.get(("bias_level_adu", label))
     if not is_corrected:
         return bias

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as calendar_date
@@ -22,7 +22,14 @@ from ingestd.records import (
 )
 from ingestd.rules import addresses
 from ingestd.rules.screening.judging import verdict
-from ingestd.rules.screening.references import References, Standard, figures_of, references_for, valid_d
+from ingestd.rules.screening.references import (
+    Chosen,
+    References,
+    Standard,
+    figures_of,
+    references_for,
+    valid_d,
+)
 from ingestd.settings import Settings
 
 
@@ -85,11 +92,11 @@ class Screener:
         jobs, verdicts, is_settled = [], [], True
         for measured in self._view.measured_frames(group, night):
             chosen = references_for(measured.frame, own, biases, self._settings)
-            job = self._job(measured.frame, *chosen)
+            job = self._job(measured.frame, chosen)
             if job is not None and job.job_id != measured.job_id and self._can_measure(job.job_id):
                 jobs.append(job)
                 continue
-            found = verdict(measured.frame, measured.figures, self._references(*chosen), self._settings)
+            found = verdict(measured.frame, measured.figures, self._references(chosen), self._settings)
             if found != measured.verdict:
                 verdicts.append(found)
                 is_settled &= measured.verdict is not None and found.reason == measured.verdict.reason
@@ -100,7 +107,7 @@ class Screener:
         group = Group(frame.camera, frame.kind, frame.configuration.key(), frame.filter_name)
         night = frame.night or ""
         own, biases = (self._masters(kind, group, night) if night else [] for kind in (frame.kind, Kind.BIAS))
-        return self._job(frame, *references_for(frame, own, biases, self._settings))
+        return self._job(frame, references_for(frame, own, biases, self._settings))
 
     def _masters(self, kind: Kind, group: Group, night: str) -> list[Master]:
         """Return the masters of a kind that may be a reference in a night."""
@@ -110,25 +117,23 @@ class Screener:
             group.camera, group.configuration, kind, since=evening - reach, until=evening + timedelta(days=2)
         )
 
-    def _job(
-        self, frame: FrameRecord, reference: Master | None, is_alike: bool, pedestal: Master | None
-    ) -> MeasureFrame | None:
-        """Return the order to measure a frame against a reference."""
+    def _job(self, frame: FrameRecord, chosen: Chosen) -> MeasureFrame | None:
+        """Return the order to measure a frame against its reference."""
         path = self._view.path_of(frame.frame_id)
         if path is None:
             return None
         inputs: list[MasterInput] = []
-        if reference is not None and is_alike:
-            inputs.append(addresses.reference_input(reference, "reference", self._settings))
-            if frame.kind is Kind.FLAT and pedestal is not None:
-                inputs.append(addresses.reference_input(pedestal, "pedestal", self._settings))
+        if chosen.own is not None and chosen.is_alike:
+            inputs.append(addresses.reference_input(chosen.own, "reference", self._settings))
+            if frame.kind is Kind.FLAT and chosen.pedestal is not None:
+                inputs.append(addresses.reference_input(chosen.pedestal, "pedestal", self._settings))
         arithmetic = addresses.arithmetic_of(self._settings)
         member, sigma = FrameInput(frame, path, tuple(inputs)), self._settings.screening.outlier_sigma
         return MeasureFrame(addresses.of_measurement(member, arithmetic, sigma), member, arithmetic, sigma)
 
-    def _references(self, reference: Master | None, is_alike: bool, pedestal: Master | None) -> References:
+    def _references(self, chosen: Chosen) -> References:
         """Return the masters with their figures."""
-        return References(self._standard(reference), is_alike, self._standard(pedestal))
+        return References(self._standard(chosen.own), chosen.is_alike, self._standard(chosen.pedestal))
 
     def _standard(self, master: Master | None) -> Standard | None:
         """Return a master with its figures, read once in a look."""

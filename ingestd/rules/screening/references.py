@@ -34,15 +34,22 @@ class References:
     pedestal: Standard | None
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The masters of ``References`` without their figures."""
+
+    own: Master | None
+    is_alike: bool
+    pedestal: Master | None
+
+
 def figures_of(metrics: Iterable[Metric]) -> Figures:
     """Return the figures of whole planes; those of their amplifiers and colours are left out."""
     return {(metric.name, metric.plane): metric.value for metric in metrics if not metric.channel}
 
 
-def references_for(
-    frame: FrameRecord, own: Sequence[Master], biases: Sequence[Master], settings: Settings
-) -> tuple[Master | None, bool, Master | None]:
-    """Return the reference of a calibration frame, whether it is alike, and the bias below it.
+def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[Master], settings: Settings) -> Chosen:
+    """Return the reference of a calibration frame and the bias below it.
 
     Given a frame and the masters of its camera and configuration, the reference is that of the latest earlier night at
     its temperature (and, of a dark, at its exposure; failing that, at any), no older than such a master is valid. The
@@ -62,7 +69,7 @@ def references_for(
     alike = [master for master in earlier if _is_alike(frame, master, settings)]
     below = [master for master in biases if master.night <= night and _fits(frame, master, settings)]
     reference = _latest(frame, alike or earlier)
-    return reference, bool(alike), None if frame.kind is Kind.BIAS else _latest(frame, below)
+    return Chosen(reference, bool(alike), None if frame.kind is Kind.BIAS else _latest(frame, below))
 
 
 def valid_d(kind: Kind, masters: Masters) -> float:

@@ -1,0 +1,120 @@
+"""An order carried out by ccdproc, and how far its result is from the file that we wrote."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.doors import fitsfile
+from ingestd.jobs.inputs import master_planes, opened
+from ingestd.pixels import reference
+from ingestd.pixels.blocks import Float32, Float64
+from ingestd.records import BuildMaster, FrameInput, Kind, MasterInput, ReduceFrame
+from ingestd.settings import Limits
+
+Image = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The largest difference of a plane from the reference, in ``unit``, and where.
+
+    Pixels without a value are left out. ``typical`` is the median of all differences, ``level`` that of the reference.
+    A single pixel far off is one where a sample lay just at the limit of clipping.
+    """
+
+    plane: int
+    largest: float
+    typical: float
+    y: int
+    x: int
+    level: float
+    unit: str
+
+
+def differences(job: BuildMaster | ReduceFrame, path: Path, limits: Limits) -> tuple[Difference, ...]:
+    """Return for each plane how far the file at ``path`` is from what ccdproc makes of the order.
+
+    Raises
+    ------
+    ValueError
+        If ccdproc has no word for what the order asks for.
+    FrameChanged, FrameRejected, ProductNotWritten, OSError
+        If a raw frame or a master cannot be read.
+    """
+    ours = fitsfile.read_master(path, None).planes
+    with ExitStack() as stack:
+        members = job.members if isinstance(job, BuildMaster) else (job.member,)
+        sources = [(member, stack.enter_context(opened(member, limits))) for member in members]
+        return tuple(
+            _difference(number, plane.signal, _reference(job, sources, number), str(plane.cards.get("BUNIT", "")))
+            for number, plane in enumerate(ours)
+        )
+
+
+def _difference(number: int, ours: Float32, theirs: Float64, unit: str) -> Difference:
+    """Return the largest difference of one plane."""
+    if ours.shape != theirs.shape:
+        raise ValueError(f"the reference has the shape {theirs.shape}, the file {ours.shape}")
+    apart = np.abs(ours - theirs)
+    apart[~np.isfinite(apart)] = 0.0
+    y, x = (int(place) for place in np.unravel_index(int(np.argmax(apart)), apart.shape))
+    return Difference(number, float(apart[y, x]), float(np.median(apart)), y, x, float(np.nanmedian(theirs)), unit)
+
+
+_Sources = list[tuple[FrameInput, fitsfile.FrameReader]]
+
+
+def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) -> Float64:
+    """Return one plane of the reference."""
+    images = [_corrected(job, member, source, index) for member, source in sources]
+    if isinstance(job, ReduceFrame):
+        gain = job.gain_e_per_adu
+        plane = job.member.frame.planes[index]
+        if len(job.member.frame.planes) > 1:
+            gain = plane.gain_e_per_adu or gain
+        return _calibrated(images[0], job.member, index, gain)
+    if job.group.kind is not Kind.FLAT:
+        return reference.combined(images, job.arithmetic.sigma)
+    if job.members[0].frame.configuration.bayer:
+        raise ValueError("the colours of a mosaic have levels of their own")
+    lit = [_calibrated(image, member, index, None) for image, (member, _) in zip(images, sources, strict=True)]
+    flat = reference.combined([image / reference.level(image) for image in lit], job.arithmetic.sigma)
+    flat /= reference.level(flat)
+    flat[~(flat > job.arithmetic.flat_floor)] = 1.0
+    return flat
+
+
+def _corrected(job: BuildMaster | ReduceFrame, member: FrameInput, source: fitsfile.FrameReader, index: int) -> Image:
+    """Return a raw plane without overscan."""
+    plane, reader = member.frame.planes[index], source.planes[index]
+    if getattr(plane, "channels", ()):
+        raise ValueError("several amplifiers read this plane")
+    raw: Float32 = np.empty(reader.shape, np.float32)
+    reader.read(0, raw)
+    overscan = plane.overscan if job.arithmetic.overscan else None
+    return reference.corrected(raw, overscan, plane.trim, job.arithmetic.overscan_skip_px)
+
+
+def _calibrated(image: Image, member: FrameInput, index: int, gain_e_per_adu: float | None) -> Float64:
+    """Return a plane after the masters of its order."""
+    masters = {it.kind: it for it in member.masters if it.how != "noise_only"}
+    dark = masters.get(Kind.DARK)
+    return reference.calibrated(
+        image,
+        bias=_signal(masters.get(Kind.BIAS), index),
+        dark=_signal(dark, index),
+        dark_ratio=None if dark is None or dark.how == "exact" else dark.exposure_ratio,
+        flat=_signal(masters.get(Kind.FLAT), index),
+        gain_e_per_adu=gain_e_per_adu,
+    )
+
+
+def _signal(master: MasterInput | None, index: int) -> Float32 | None:
+    """Return one plane of a master."""
+    return None if master is None else master_planes(master.path, master.sha256).planes[index].signal
