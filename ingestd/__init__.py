@@ -10,7 +10,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     api.py          the typed Python API for people
     jobs.py         what a worker executes: read pixels, compute, write the product
     simulator.py    a synthetic camera of known truth; the demo and the tests use it
-    rules/          decisions on records: dialects, groups, matching, planning
+    rules/          decisions on records: dialects, groups, matching, planning, coverage
     pixels/         arithmetic on arrays: combine, steps, quality
     doors/          the outside: fitsfile, catalogue, schema, watcher, executors, control, exporter
     settings.py     config.toml -> frozen sections

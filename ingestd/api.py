@@ -55,7 +55,7 @@ from ingestd.doors.catalogue import Catalogue, decode_path
 from ingestd.doors.control import lock_holder
 from ingestd.errors import CatalogueUnusable
 from ingestd.records import CALIBRATION_KINDS, Choice, Kind, Master, Match, NotNeeded, State, Wait
-from ingestd.rules import matching
+from ingestd.rules import matching, windows
 from ingestd.rules.coverage import Coverage
 from ingestd.rules.coverage import survey as coverage
 from ingestd.settings import Camera, MasterRule, Settings
@@ -292,7 +292,8 @@ def best_master(
     for one in CALIBRATION_KINDS:
         rule = _rule(settings, one)
         reach = timedelta(days=2 * rule.valid_d + rule.window_d)
-        masters[one] = catalogue.masters(camera, configuration, one, since=time - reach, until=time + reach)
+        setup = windows.setup_of(configuration)
+        masters[one] = catalogue.masters_of_setup(camera, setup, one, since=time - reach, until=time + reach)
     settings_of = {each.name: each for each in settings.camera}
     calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera))
     choices = {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}
@@ -316,7 +317,8 @@ class QaSeries:
 
     ``time`` is datetime64[ms] (UTC, NaT where unknown), ``value`` and ``error`` are float64 (NaN where unknown),
     ``plane`` is the HDU number, -1 for the only one; the others are texts, ``filter_name`` empty for none, ``channel``
-    the amplifier or colour inside the plane, empty for all of it. ``subject`` is the frame_id or master_id that it was measured on.
+    the amplifier or colour inside the plane, empty for all of it. ``subject`` is the frame_id or master_id that it was
+    measured on.
     """
 
     metric: str

@@ -120,8 +120,8 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ADU",
         "frame",
         _PEDESTALS,
-        "Noise of one pixel: clipped standard deviation of the frame minus the master of an earlier night, without the "
-        "master's part and the step of the converter",
+        "Noise of one pixel of the frame minus the master of an earlier night, from differences of vertical "
+        "neighbours, without the step of the converter",
         _HOWELL,
     ),
     MetricDeclaration(

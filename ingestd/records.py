@@ -195,11 +195,17 @@ class Plane:
         return {(it.y0, it.y1) for it in sections}, {(it.x0, it.x1) for it in sections}
 
 
+WINDOW_MARK = " @ "
+"""Stands between set-up and window in the key of a configuration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """The instrument set-up: frames of unequal configuration never calibrate each other.
 
-    ``window`` is the origin of the read-out window in binned pixels; an unknown number is None, an unknown text "".
+    ``window`` is the origin of the image on the sensor in binned pixels; an unknown number is None, an unknown text "".
+    ``image_px`` is columns and rows of the image without overscan, None if that is all of ``width_px`` and
+    ``height_px``. ``bayer`` is the colours of the first two rows as they stand in the file.
     ``extra`` holds the keywords that the camera's settings add, with their values; ``amplifiers`` is how many read the
     first plane.
     """
@@ -217,12 +223,14 @@ class Configuration:
     planes: int
     extra: tuple[tuple[str, str], ...]
     amplifiers: int = 1
+    image_px: tuple[int, int] | None = None
 
     def key(self) -> str:
-        """Return the configuration as one line of text, equal for equal configurations: the key in the database."""
-        words = [f"{self.width_px}x{self.height_px}", f"bin {self.x_binning}x{self.y_binning}"]
-        if self.window is not None:
-            words.append(f"origin {self.window[0]},{self.window[1]}")
+        """Return the configuration as one line of text, equal for equal configurations: the key in the database.
+
+        It is the set-up, ``WINDOW_MARK`` and the window: frames of equal set-up were read out in different parts.
+        """
+        words = [f"bin {self.x_binning}x{self.y_binning}"]
         if self.readout_mode:
             words.append(f"mode {_escape(self.readout_mode)}")
         if self.gain_setting is not None:
@@ -236,12 +244,17 @@ class Configuration:
         if self.amplifiers != 1:
             words.append(f"amplifiers {self.amplifiers}")
         words += [f"{_escape(name)} = {_escape(value)}" for name, value in self.extra]
-        return " | ".join([_escape(self.instrument) or "-", *words])
+        window = f"{self.width_px}x{self.height_px}"
+        if self.image_px is not None:
+            window += f" image {self.image_px[0]}x{self.image_px[1]}"
+        if self.window is not None:
+            window += f" origin {self.window[0]},{self.window[1]}"
+        return " | ".join([_escape(self.instrument) or "-", *words]) + WINDOW_MARK + window
 
 
 def _escape(text: str) -> str:
-    """Return the text with the separator of configuration keys made harmless."""
-    return text.replace("%", "%25").replace("|", "%7C").strip()
+    """Return the text with the separators of configuration keys made harmless."""
+    return text.replace("%", "%25").replace("|", "%7C").replace("@", "%40").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +372,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The master chosen for a frame. ``how``: exact, scaled_down, scaled_up, bias_only or nearest."""
+    """The master chosen for a frame. ``how``: exact, scaled_down, scaled_up, bias_only or nearest.
+
+    ``cut`` is the part of its image that is the window of the frame, None if it is all of it.
+    """
 
     master: Master
     how: str
@@ -367,6 +383,7 @@ class Match:
     exposure_ratio: float | None
     age_h: float
     candidates: tuple[Candidate, ...]
+    cut: Section | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,7 +458,7 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class MasterInput:
-    """A master that a worker must read: where it lies (absolute) and how it is to be used."""
+    """A master that a worker must read: where it lies (absolute) and how it is to be used; ``cut`` as in ``Match``."""
 
     master_id: str
     kind: Kind
@@ -452,6 +469,7 @@ class MasterInput:
     delta_temp_c: float | None
     exposure_ratio: float | None
     age_h: float
+    cut: Section | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,14 +498,16 @@ class Electronics:
 class MeasureFrame:
     """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all.
 
-    The masters of the member are those that it is compared with: the one of its own group (``how`` is ``reference``),
-    and for a flat the bias below it.
+    The first master of the member is the one of its own group that it is compared with (``how`` is ``reference``); for
+    a flat those follow that take its pedestal out. ``reference_levels_adu`` are the levels of the flats behind the
+    reference, for each plane.
     """
 
     job_id: str
     member: FrameInput
     arithmetic: Arithmetic
     outlier_sigma: float
+    reference_levels_adu: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def test_a_condition_that_no_master_meets_waits_with_the_reason(catalogue, place
 
 
 def test_an_unknown_configuration_is_an_error_that_names_the_known_ones(catalogue, place):
-    with pytest.raises(ValueError, match=r"known: Synthetic CCD \| 128x96"):
+    with pytest.raises(ValueError, match="known: Synthetic CCD"):
         api.best_master(catalogue, place.settings, kind="bias", **conditions(catalogue, configuration="?"))
 
 

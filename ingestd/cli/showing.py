@@ -10,7 +10,8 @@ import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.adopting import add
+from ingestd.cli.options import config_option, config_path, json_option, settings_of
 from ingestd.cli.tables import print_rows, table
 from ingestd.doors.control import lock_holder
 from ingestd.metrics import METRICS
@@ -56,6 +57,7 @@ _MASTER_FIELDS = (
     "path",
     "current",
     "night",
+    "provenance",
 )
 _MASTER_COLUMNS = {
     "kind": "kind",
@@ -66,6 +68,7 @@ _MASTER_COLUMNS = {
     "filter_name": "filter",
     "members": "members",
     "grade": "grade",
+    "provenance": "provenance",
     "path": "path",
 }
 _QA_COLUMNS = {
@@ -108,7 +111,7 @@ def frames(
     print_rows(_only(rows, _FRAME_FIELDS), _FRAME_COLUMNS, as_json=as_json, empty="No frames.")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @config_option
 @json_option
 @click.option("--all", "show_all", is_flag=True, help="Also those that were superseded.")
@@ -118,11 +121,17 @@ def frames(
 def masters(
     context: click.Context, config: str | None, *, as_json: bool, show_all: bool, kind: str | None, camera: str | None
 ) -> None:
-    """List the master calibrations in force."""
+    """List the master calibrations in force; `masters add` takes one that was made elsewhere."""
+    if context.invoked_subcommand is not None:
+        context.find_root().obj = str(config_path(context, config))
+        return
     with _reader(settings_of(context, config)) as catalogue:
         rows = catalogue.master_rows(all=show_all, kind=kind, camera=camera)
     rows = [{**row, "current": bool(row["current"])} for row in rows]
     print_rows(_only(rows, _MASTER_FIELDS), _MASTER_COLUMNS, as_json=as_json, empty="No masters.")
+
+
+masters.add_command(add)
 
 
 @click.command()

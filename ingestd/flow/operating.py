@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from ingestd.doors.catalogue import Catalogue
+from ingestd.flow import adopting
 from ingestd.flow.recovery import remove_links
 from ingestd.settings import Settings
 
 _FRAME_WORDS = {"accept": "accepted", "reject": "rejected", "restore": "restored"}
 _MASTER_WORDS = {"pin": "pinned", "reject": "rejected", "restore": "restored"}
-_KNOWN = "'requeue', 'accept', 'reject', 'restore' and 'pin'"
+_KNOWN = "'requeue', 'accept', 'reject', 'restore', 'pin' and 'add_master'"
 _LONGEST_NAME = 200
 
 
@@ -32,7 +33,7 @@ def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, An
     request : mapping
         ``{"command": "requeue", "frames": [name or frame_id, ...]}``; without ``frames`` everything is due again.
         ``{"command": "accept", "names": [name or id, ...], "reason": "..."}``, likewise ``reject`` and ``restore`` of
-        frames or masters, and ``pin`` of masters.
+        frames or masters, and ``pin`` of masters. ``{"command": "add_master", ...}`` as ``adopting.prepare`` gives it.
     now : datetime
     """
     command = request.get("command")
@@ -41,6 +42,8 @@ def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, An
             return _requeue(catalogue, request.get("frames"), now)
         if command in _FRAME_WORDS or command in _MASTER_WORDS:
             return _decide(catalogue, settings, str(command), request, now)
+        if command == "add_master":
+            return adopting.record(catalogue, settings, request, now)
     except _Refused as refusal:
         return {"ok": False, "error": str(refusal)}
     return {"ok": False, "error": f"unknown command {str(command)[:50]!r}; known are {_KNOWN}"}

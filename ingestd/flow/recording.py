@@ -61,7 +61,8 @@ class Recorder:
 
     def record_plan(self, plan: Plan, now: datetime) -> bool:
         """Record the facts that a look at the catalogue found; return whether there were any."""
-        for night in plan.settled_nights:
+        # the last night first: what a night changes makes later ones stale, also those that this look settled
+        for night in reversed(plan.settled_nights):
             self._catalogue.settle_night(night.group, night.night, night.master_ids, now)
         for verdict in plan.verdicts:
             self._record_verdict(verdict, now)

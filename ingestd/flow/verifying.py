@@ -78,7 +78,7 @@ def verify(catalogue: Catalogue, settings: Settings, result: Result, *, referenc
     path = settings.data_dir / result.path
     if result.is_pruned:
         return _verdict(result, "missing", "the file was removed by the rules of [retention]")
-    found = _sha256(path)
+    found = sha256_of(path)
     if found is None:
         return _verdict(result, "missing", "the file is not there; `ingestd requeue` makes it again")
     if result.is_external:
@@ -128,7 +128,7 @@ def _changed(result: Result, found: str) -> str:
     return f"the file has changed: SHA-256 {found[:16]} instead of {result.sha256[:16]}"
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
     """Return the SHA-256 of a file, or None if there is none."""
     digest = hashlib.sha256()
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ingestd.jobs.counting import sampled_overscan
 from ingestd.jobs.headers import AmplifierFacts, amplifier_facts, section_words
-from ingestd.jobs.inputs import calibration_of, master_planes, saturation_of
+from ingestd.jobs.inputs import calibration_of, master_planes, planes_of, saturation_of
 from ingestd.jobs.parts import amplifiers_of
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import RowReader
@@ -86,7 +86,7 @@ def _bias_fact(job: ReduceFrame, index: int, number: int) -> AmplifierFacts | No
     bias = next((master for master in job.member.masters if master.kind == Kind.BIAS), None)
     if bias is None:
         return None
-    plane = master_planes(bias.path, bias.sha256).planes[index]
+    plane = planes_of(bias)[index]
     facts = amplifier_facts(plane.cards, plane.signal.shape)
     return facts[number] if number < len(facts) else None
 
@@ -158,6 +158,8 @@ def _master_words(master: MasterInput) -> str:
         words.append(f"{master.delta_temp_c:+.2f} C")
     if master.kind == Kind.DARK and master.exposure_ratio is not None:
         words.append(f"exposure ratio {master.exposure_ratio:.4g}")
+    if master.cut is not None:
+        words.append(f"cut to {section_words(master.cut)}")
     return ", ".join(words)
 
 

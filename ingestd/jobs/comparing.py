@@ -41,22 +41,32 @@ def compare_plane(job: MeasureFrame, index: int, reader: RowReader, step_adu: fl
     plane = master.planes[index]
     if plane.signal.shape != calibrated.shape:
         return None
+    combined = master.header.get("NCOMBINE")
+    members = combined if isinstance(combined, int) else 1
     if frame.kind is not Kind.FLAT:
-        members = master.header.get("NCOMBINE")
         return quality.compare(
             _whole(calibrated),
             plane.signal,
             plane.uncertainty,
-            members=members if isinstance(members, int) else 1,
+            members=members,
             sigma=job.outlier_sigma,
             step_adu=step_adu,
         )
     if not below and not (frame.planes[index].has_overscan and job.arithmetic.overscan):
         return None
-    if not flat_level(calibrated) > 0:
+    level = flat_level(calibrated)
+    if not level > 0:
         return None
+    reference_level = job.reference_levels_adu[index] if job.reference_levels_adu else None
     return quality.compare_flat(
-        _whole(calibrated), plane.signal, plane.uncertainty, plane.mask, sigma=job.outlier_sigma
+        _whole(calibrated),
+        plane.signal,
+        plane.uncertainty,
+        plane.mask,
+        members=members,
+        level_ratio=1.0 if reference_level is None else max(reference_level, 0.0) / level,
+        is_mosaic=bool(frame.configuration.bayer),
+        sigma=job.outlier_sigma,
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
-from ingestd.jobs.inputs import calibration_of, master_planes, saturation_of
+from ingestd.jobs.inputs import calibration_of, planes_of, saturation_of
 from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
 from ingestd.jobs.parts import Part, amplifiers_of, mean_level, parts_of, raw_bands
 from ingestd.pixels import quality
@@ -186,7 +186,7 @@ def _gain(job: BuildMaster, sources: list[Source], index: int, part: Part) -> Es
     bias = next((master for master in ordered[0][0].masters if master.kind == Kind.BIAS), None)
     if len(ordered) < 2 or bias is None:  # noqa: PLR2004 - a difference needs two
         return None
-    below = master_planes(bias.path, bias.sha256).planes[index]
+    below = planes_of(bias)[index]
     noise = headers.amplifier_facts(below.cards, below.signal.shape)[part.amplifier].read_noise_adu
     if noise is None:
         return None

@@ -183,6 +183,8 @@ def _master_entries(master: MasterInput) -> list[tuple[str, CardValue, str]]:
     ]
     if master.delta_temp_c is not None:
         entries.append((f"{prefix}DT", round(master.delta_temp_c, 4), "its difference in temperature (C)"))
+    if master.cut is not None:
+        entries.append((f"{prefix}CUT", section_words(master.cut), "the part of it that was used"))
     if master.kind == Kind.DARK and master.exposure_ratio is not None:
         entries.append((f"{prefix}RAT", master.exposure_ratio, "exposure of the frame over its exposure"))
     return entries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,25 @@ def _errors(path: str, sha256: str) -> tuple[Float32 | None, ...]:
     )
 
 
+def planes_of(master: MasterInput) -> tuple[fitsfile.MasterPlane, ...]:
+    """Return a master's arrays, cut to the window of what they are for; uncertainties are 0 where they are unknown."""
+    found = master_planes(master.path, master.sha256).planes
+    errors = _errors(master.path, master.sha256)
+    cut = master.cut
+    if cut is None:
+        return tuple(replace(plane, uncertainty=error) for plane, error in zip(found, errors, strict=True))
+    rows, columns = slice(cut.y0, cut.y1), slice(cut.x0, cut.x1)
+    return tuple(
+        fitsfile.MasterPlane(
+            plane.signal[rows, columns],
+            None if error is None else error[rows, columns],
+            None if plane.mask is None else plane.mask[rows, columns],
+            plane.cards,
+        )
+        for plane, error in zip(found, errors, strict=True)
+    )
+
+
 def calibration_of(
     plane: Plane, index: int, masters: Sequence[MasterInput], arithmetic: Arithmetic
 ) -> PlaneCalibration:
@@ -61,14 +81,13 @@ def calibration_of(
     arrays: dict[str, Any] = {}
     masks = []
     for master in masters:
-        part = master_planes(master.path, master.sha256).planes[index]
-        error = _errors(master.path, master.sha256)[index]
+        part = planes_of(master)[index]
         name = master.kind.value
         arrays[name] = part.signal
         if master.how == "noise_only":
             continue
-        if error is not None:
-            arrays[f"{name}_error"] = error
+        if part.uncertainty is not None:
+            arrays[f"{name}_error"] = part.uncertainty
         if part.mask is not None:
             masks.append(part.mask)
         if master.kind == Kind.DARK and master.how != "exact":

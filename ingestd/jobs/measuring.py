@@ -11,7 +11,7 @@ from ingestd.errors import FrameRejected
 from ingestd.jobs.comparing import compare_plane
 from ingestd.jobs.counting import count_plane, overscan_of
 from ingestd.jobs.headers import AmplifierFacts, amplifier_facts
-from ingestd.jobs.inputs import master_planes, opened, saturation_of
+from ingestd.jobs.inputs import opened, planes_of, saturation_of
 from ingestd.jobs.parts import amplifiers_of, mean_level, mean_noise
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
@@ -122,8 +122,7 @@ def _comparison_metrics(
 
 def measure_dark(job: MeasureDark) -> Outcome:
     """Measure dark rate and hot pixels of a master dark above a master bias."""
-    darks = master_planes(job.dark.path, job.dark.sha256).planes
-    biases = master_planes(job.bias.path, job.bias.sha256).planes
+    darks, biases = planes_of(job.dark), planes_of(job.bias)
     metrics: list[Metric] = []
     for number, (dark, bias) in enumerate(zip(darks, biases, strict=True)):
         hdu = dark.cards.get("RAWHDU", number)

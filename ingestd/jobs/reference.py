@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
-from ingestd.jobs.inputs import master_planes, opened
+from ingestd.jobs.inputs import opened, planes_of
 from ingestd.pixels import reference
 from ingestd.pixels.blocks import Float32, Float64
 from ingestd.records import BuildMaster, FrameInput, Kind, MasterInput, ReduceFrame
@@ -117,4 +117,4 @@ def _calibrated(image: Image, member: FrameInput, index: int, gain_e_per_adu: fl
 
 def _signal(master: MasterInput | None, index: int) -> Float32 | None:
     """Return one plane of a master."""
-    return None if master is None else master_planes(master.path, master.sha256).planes[index].signal
+    return None if master is None else planes_of(master)[index].signal

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import astuple, replace
+from datetime import datetime
 from pathlib import PurePath
 
 from ingestd.records import (
@@ -20,6 +21,7 @@ from ingestd.records import (
     FrameInput,
     FrameRecord,
     Group,
+    Kind,
     Master,
     MasterInput,
     Match,
@@ -77,13 +79,31 @@ def of_reduction(job: ReduceFrame) -> str:
     )
 
 
+def of_external(
+    group: Group,
+    source_sha256: str,
+    conditions: tuple[float | None, float | None],
+    interval: tuple[datetime, datetime],
+    members: int,
+    scale: float,
+    flat_floor: float,
+) -> str:
+    """Return the address of a master made elsewhere: its file, what it stands for, and what is done to its pixels."""
+    times = [time.isoformat() for time in interval]
+    floor = flat_floor if group.kind is Kind.FLAT else None
+    return _digest("external", source_sha256, astuple(group), conditions, times, members, scale, floor)
+
+
 def _member(member: FrameInput) -> list[object]:
     """Return what of a raw frame and its calibration enters a result."""
     sections = [
         [plane.index, _section(plane.overscan), _section(plane.trim), *map(str, plane.channels)]
         for plane in member.frame.planes
     ]
-    masters = [[master.kind.value, master.sha256, master.how, master.exposure_ratio] for master in member.masters]
+    masters = [
+        [master.kind.value, master.sha256, master.how, master.exposure_ratio, *map(str, filter(None, [master.cut]))]
+        for master in member.masters
+    ]
     return [member.frame.frame_id, sections, masters]
 
 
@@ -120,6 +140,7 @@ def match_input(match: Match, settings: Settings) -> MasterInput:
         delta_temp_c=match.delta_temp_c,
         exposure_ratio=match.exposure_ratio,
         age_h=match.age_h,
+        cut=match.cut,
     )
 
 
@@ -131,9 +152,9 @@ def master_input(master: Master, settings: Settings) -> MasterInput:
     )
 
 
-def reference_input(master: Master, how: str, settings: Settings) -> MasterInput:
-    """Return a master that a frame is compared with (``reference``), or the bias below it (``pedestal``)."""
-    return replace(master_input(master, settings), how=how)
+def reference_input(master: Master, settings: Settings) -> MasterInput:
+    """Return a master that a frame is compared with."""
+    return replace(master_input(master, settings), how="reference")
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------

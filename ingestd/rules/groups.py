@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ingestd.records import FrameRecord, Group, Kind
 from ingestd.settings import MasterRule, Matching
@@ -50,6 +50,11 @@ def night_number(night: str) -> int:
 def night_before(night: str, days: float) -> str:
     """Return the ISO date that lies so many days before a night; a part of a day does not count."""
     return date.fromordinal(max(1, night_number(night) - int(days))).isoformat()
+
+
+def night_of(time: datetime, longitude_deg: float | None) -> str:
+    """Return the night that a time belongs to: it begins at noon, local mean time; without a longitude noon UTC."""
+    return (time + timedelta(hours=(longitude_deg or 0.0) / 15.0 - 12.0)).date().isoformat()
 
 
 # --- clusters ---------------------------------------------------------------------------------------------------------

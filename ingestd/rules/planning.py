@@ -34,7 +34,7 @@ from ingestd.records import (
     StaleNight,
     Verdict,
 )
-from ingestd.rules import addresses, electronics, groups, matching, screening
+from ingestd.rules import addresses, electronics, groups, matching, screening, windows
 from ingestd.settings import Camera, MasterRule, Settings
 
 SUSPICIOUS_DEATHS = 3
@@ -51,8 +51,8 @@ class View(Protocol):
     def unmeasured(self, limit: int, now: datetime | None = None) -> list[FrameRecord]:
         """Return calibration frames whose pixels were never looked at, without those that pause after a failure."""
 
-    def has_unmeasured(self, camera: str, configuration: str) -> bool:
-        """Return whether such frames exist for this configuration."""
+    def has_unmeasured(self, camera: str, setup: str) -> bool:
+        """Return whether such frames exist for this set-up, in whatever window."""
 
     def stale_nights(self) -> list[StaleNight]:
         """Return the nights whose masters must be looked at again."""
@@ -76,6 +76,17 @@ class View(Protocol):
         until: datetime | None = None,
     ) -> list[Master]:
         """Return the current masters of one configuration, by the time of their last member."""
+
+    def masters_of_setup(
+        self,
+        camera: str,
+        setup: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return those of one set-up, in whatever window."""
 
     def known_masters(self, master_ids: list[str]) -> set[str]:
         """Return those of the masters that are recorded and whose file stands."""
@@ -105,7 +116,7 @@ class View(Protocol):
         """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""
 
     def gains(
-        self, camera: str, configuration: str, before_night: str, *, plane: int | None = None, channel: str = ""
+        self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
     ) -> list[tuple[float, float | None]]:
         """Return the gains (e-/ADU, error) that flats of earlier nights gave, those of one amplifier."""
 
@@ -158,7 +169,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _Nights:
-    """What the stale nights lack, and the instruments (camera, configuration) whose masters are not final yet."""
+    """What the stale nights lack, and the instruments (camera, set-up) whose masters are not final yet."""
 
     jobs: list[Job] = field(default_factory=list)
     pending: set[tuple[str, str]] = field(default_factory=set)
@@ -167,13 +178,15 @@ class _Nights:
 
     def put_off(self, group: Group) -> None:
         """Note that the masters of a group are not final yet."""
-        self.pending.add((group.camera, group.configuration))
-        self._kinds.add((group.camera, group.configuration, group.kind))
+        setup = windows.setup_of(group.configuration)
+        self.pending.add((group.camera, setup))
+        self._kinds.add((group.camera, setup, group.kind))
 
     def must_wait(self, group: Group) -> bool:
         """Return whether a group waits: for the biases and darks below it, for frames of an earlier night."""
         below = (Kind.BIAS, Kind.DARK)[: _ORDER[group.kind]]
-        return group in self.unjudged or any((group.camera, group.configuration, kind) in self._kinds for kind in below)
+        setup = windows.setup_of(group.configuration)
+        return group in self.unjudged or any((group.camera, setup, kind) in self._kinds for kind in below)
 
 
 class Planner:
@@ -213,7 +226,7 @@ class Planner:
         self._cameras = {camera.name: camera for camera in settings.camera}
         self._plan = Plan()
         self._planned: set[str] = set()
-        self._screener = screening.Screener(view, settings, self._can_measure)
+        self._screener = screening.Screener(view, settings, self._calibration, self._can_measure)
         self._suspects = view.suspects(SUSPICIOUS_DEATHS)
         self._suspected: list[Job] = []
 
@@ -250,10 +263,10 @@ class Planner:
                 self._submit(job)
 
     def _plan_nights(self, wanted: Collection[tuple[str, str]]) -> _Nights:
-        """Look at every stale night; those of a wanted instrument (camera, configuration) are not put off."""
+        """Look at every stale night; those of a wanted instrument (camera, set-up) are not put off."""
         nights = _Nights()
         for stale in sorted(self._view.stale_nights(), key=_night_order):
-            instrument = (stale.group.camera, stale.group.configuration)
+            instrument = (stale.group.camera, windows.setup_of(stale.group.configuration))
             if nights.must_wait(stale.group) or self._has_enough(nights):
                 nights.put_off(stale.group)
                 continue
@@ -344,9 +357,10 @@ class Planner:
     def _measure_darks(self, pending: Collection[tuple[str, str]]) -> None:
         """Measure master darks against the bias that is valid for them now."""
         for dark in self._view.stale_darks():
-            if (dark.camera, dark.configuration) in pending:
+            setup = windows.setup_of(dark.configuration)
+            if (dark.camera, setup) in pending:
                 continue
-            biases = self._view.masters(dark.camera, dark.configuration, Kind.BIAS)
+            biases = self._view.masters_of_setup(dark.camera, setup, Kind.BIAS)
             choice = matching.bias_for(dark, biases, self._settings)
             bias = choice.master.master_id if isinstance(choice, Match) else None
             arithmetic = addresses.arithmetic_of(self._settings)
@@ -428,14 +442,13 @@ class Planner:
         rule = self._rule(kind)
         reach = timedelta(days=2 * rule.valid_d + rule.window_d)
         since, until = frame.obs_start - reach, frame.obs_start + reach
-        return self._view.masters(frame.camera, frame.configuration.key(), kind, since=since, until=until)
+        return self._view.masters_of_setup(*_instrument(frame), kind, since=since, until=until)
 
     def _measured_gains(self, frame: FrameRecord) -> electronics.Measured:
         """Return what tells the gains that flats of nights before that of a frame gave."""
 
         def gains(plane: int | None, channel: str) -> list[tuple[float, float | None]]:
-            key, night = frame.configuration.key(), frame.night or ""
-            return self._view.gains(frame.camera, key, night, plane=plane, channel=channel)
+            return self._view.gains(*_instrument(frame), frame.night or "", plane=plane, channel=channel)
 
         return gains
 
@@ -477,8 +490,8 @@ class Planner:
 
 
 def _instrument(frame: FrameRecord) -> tuple[str, str]:
-    """Return camera and configuration: what frames must share to calibrate each other."""
-    return frame.camera, frame.configuration.key()
+    """Return camera and set-up: what frames must share to calibrate each other, in whatever window."""
+    return frame.camera, windows.setup_of(frame.configuration.key())
 
 
 def _night_order(stale: StaleNight) -> tuple[int, str, str, str, str]:

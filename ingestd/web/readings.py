@@ -12,6 +12,7 @@ from ingestd.records import CALIBRATION_KINDS, Choice, FrameRecord, Kind, Match,
 from ingestd.rules import coverage
 from ingestd.rules.coverage import Coverage, Status
 from ingestd.rules.matching import calibration_for
+from ingestd.rules.windows import setup_of
 from ingestd.settings import Camera, Settings
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ class _MastersInUse:
         for light in lights:
             key = light.configuration.key()
             masters = {
-                kind: self._catalogue.masters(light.camera, key, kind, since=self._now - self._validity(kind))
+                kind: self._catalogue.masters_of_setup(
+                    light.camera, setup_of(key), kind, since=self._now - self._validity(kind)
+                )
                 for kind in CALIBRATION_KINDS
             }
             calibration = calibration_for(replace(light, obs_start=self._now), masters, self._settings, camera)

@@ -52,14 +52,13 @@ def _in_turn(daemon: service.Service, options: Options) -> dict[str, list[float]
     write(raw, shots[0])
     theirs = Reference(raw, _built(daemon))
     numbers = iter(range(options.runs + 1))
-    seconds = timing.in_turn(
+    return timing.in_turn(
         {
             "daemon": lambda: _arrival_s(daemon, shots[next(numbers)]),
             "ccdproc": lambda: theirs.write(options.scratch / "ccdproc.fits"),
         },
         options.runs,
     )
-    return seconds
 
 
 def _arrival_s(daemon: service.Service, exposure: frames.Exposure) -> float:

@@ -38,4 +38,6 @@ def _watch(daemon: service.Service, table: Table) -> None:
         share = (service.cpu_s(pid) - before[name]) / _WATCHED_S
         table.rows.append({"what": f"{name}: resident, MiB", "figure": service.resident_mib(pid)})
         table.rows.append({"what": f"{name}: CPU, % of a core", "figure": 100 * share})
-    table.goals.append(Goal("resident memory of the parent", service.resident_mib(pids["parent"]), _RESIDENT_MIB, "MiB"))
+    table.goals.append(
+        Goal("resident memory of the parent", service.resident_mib(pids["parent"]), _RESIDENT_MIB, "MiB")
+    )

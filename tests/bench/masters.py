@@ -24,9 +24,7 @@ _MEMBERS = 3
 def warm_worker() -> Iterator[CarryOut]:
     """Start one worker process as the daemon does; yield what gives it an order and waits for the outcome."""
     limits = Limits()
-    executor = ProcessExecutor(
-        1, Worker(limits), max_job_s=limits.max_job_s, max_worker_bytes=limits.max_worker_bytes
-    )
+    executor = ProcessExecutor(1, Worker(limits), max_job_s=limits.max_job_s, max_worker_bytes=limits.max_worker_bytes)
 
     def carry_out(job: Job) -> Outcome:
         executor.submit(job)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 GOALS_SIZE = 4096
 """Goals are stated for frames of so many rows and columns; smaller ones are for a quick look."""
 

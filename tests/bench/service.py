@@ -90,7 +90,9 @@ class Service:
                 if not status["arrivals"] and not status["queue_depth"]:
                     return known_at, time.perf_counter()
             if self.process.poll() is not None:
-                raise RuntimeError(f"the daemon ended with status {self.process.returncode}; see {self.directory / 'log'}")
+                raise RuntimeError(
+                    f"the daemon ended with status {self.process.returncode}; see {self.directory / 'log'}"
+                )
             time.sleep(0.05)
         raise TimeoutError(f"not done after {limit_s:.0f} s: {self.status()}; see {self.directory / 'log'}")
 

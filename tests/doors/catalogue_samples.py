@@ -35,6 +35,7 @@ EVENING = datetime(2026, 1, 10, 20, 0, 0, tzinfo=UTC)
 CAMERA = "main"
 CCD = Configuration("Apogee Alta", 2048, 2048, 2, 2, (0, 0), "fast", None, None, "", 1, ())
 KEY = CCD.key()
+SETUP = KEY.partition(" @ ")[0]
 ARITHMETIC = Arithmetic(5.0, 1, overscan=True, overscan_skip_px=5, flat_floor=0.05, hot_sigma=10.0)
 UNITS = {"bias_level_adu": "adu", "gain_electrons_per_adu": "electron/adu", "dark_rate": "adu/s", "sky_level": "adu"}
 

@@ -8,6 +8,7 @@ from ingestd.records import Kind
 from tests.doors.catalogue_samples import (
     KEY,
     NOW,
+    SETUP,
     add,
     add_measured,
     build,
@@ -101,10 +102,10 @@ def test_unmeasured_frames_are_due_newest_first_until_they_are_measured(catalogu
     add(catalogue, *records)
     assert [record.frame_id for record in catalogue.unmeasured(10)] == [sha("d2"), sha("b1")]
     assert len(catalogue.unmeasured(1)) == 1
-    assert catalogue.has_unmeasured("main", KEY)
+    assert catalogue.has_unmeasured("main", SETUP)
     measure(catalogue, *records[:2])
     assert catalogue.unmeasured(10) == []
-    assert not catalogue.has_unmeasured("main", KEY)
+    assert not catalogue.has_unmeasured("main", SETUP)
 
 
 def test_quarantined_member_makes_its_nights_stale_and_is_not_usable(catalogue):

@@ -6,8 +6,8 @@ import pytest
 
 from ingestd.records import Kind
 from tests.doors.catalogue_samples import (
-    KEY,
     NOW,
+    SETUP,
     add,
     add_measured,
     frame,
@@ -186,7 +186,7 @@ def test_failing_frame_does_not_hold_up_the_masters_of_its_night(catalogue):
     record = frame("b")
     add(catalogue, record)
     fail(catalogue, record)
-    assert not catalogue.has_unmeasured("main", KEY)
+    assert not catalogue.has_unmeasured("main", SETUP)
 
 
 def test_failed_master_has_no_frame(catalogue):

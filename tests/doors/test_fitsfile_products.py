@@ -131,6 +131,37 @@ def test_hash_is_right_when_it_is_computed_on_the_way(tmp_path):
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.fixture(params=[(0, 1, 2, 3), (3, 0, 1, 2)], ids=["in order", "end first"])
+def large_product(request, tmp_path):
+    """A product of 80 MB, which the disk is given while it is written; not committed yet."""
+    rows = np.arange(1024 * 5000, dtype=np.float32).reshape(1024, 5000)
+    writer = ProductWriter(tmp_path / "large.fits", [HduSpec("SCI", np.float32, (4096, 5000))])
+    for quarter in request.param:
+        writer.write(0, 1024 * quarter, rows)
+    return writer
+
+
+def test_large_product_is_whole_and_its_hash_right(large_product):
+    sha256, size = large_product.commit()
+    assert large_product.path.stat().st_size == size
+    with large_product.path.open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def test_disk_that_fails_while_rows_are_written_is_noticed(tmp_path, monkeypatch):
+    def fail(_fd):
+        raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    rows = np.zeros((1024, 5000), np.float32)
+    with ProductWriter(tmp_path / "large.fits", [HduSpec("SCI", np.float32, (2048, 5000))]) as writer:
+        for first in (0, 1024):
+            writer.write(0, first, rows)
+        with pytest.raises(ProductNotWritten, match="the disk fails"):
+            writer.commit()
+    assert not list(tmp_path.iterdir())
+
+
 def test_equal_input_gives_equal_bytes_in_any_order(tmp_path):
     first = write(tmp_path / "a.fits")
     second = write(tmp_path / "b.fits", reversed(range(0, 130, 10)))

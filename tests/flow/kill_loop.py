@@ -40,6 +40,8 @@ FIRST_EVENING = date(2025, 1, 10)
 MASTERS = {"quiet_s": 0.2, **{kind: {"minimum": 2} for kind in ("bias", "dark", "flat")}}
 LONGEST_LOOP = 200
 READY_S, JOB_S, IDLE_S, STOP_S, POLL_S = 30.0, 20.0, 240.0, 15.0, 0.005
+ROWS_EVERY = 4
+_RECORDED = "SELECT path, sha256 FROM reductions UNION ALL SELECT path, sha256 FROM masters"
 _CONFIG = """\
 [arrival]
 settle_s = 0.05
@@ -116,7 +118,10 @@ def deliveries(count: int) -> list[tuple[str, bytes]]:
 
 
 class Onlooker(threading.Thread):
-    """A reader beside the daemon: opens every product as soon as it has its name, and remembers what it read."""
+    """A reader beside the daemon: opens every product as soon as it has its name, and remembers what it read.
+
+    It also reads the database: what that says is on the disk must be there at the same instant.
+    """
 
     def __init__(self, data: Path) -> None:
         super().__init__(name="onlooker", daemon=True)
@@ -124,12 +129,18 @@ class Onlooker(threading.Thread):
         self._must_end = threading.Event()
         self._times: dict[str, int] = {}
         self.seen: dict[str, set[str]] = {}
+        self.recorded: set[str] = set()
+        self.missing: set[str] = set()
         self.count = 0
 
     def run(self) -> None:
         """Look until told to end."""
+        looks = 0
         while not self._must_end.wait(POLL_S):
             self.look()
+            looks += 1
+            if looks % ROWS_EVERY == 0:
+                self.look_at_rows()
 
     def end(self) -> None:
         """End the thread."""
@@ -147,6 +158,17 @@ class Onlooker(threading.Thread):
                 if self._times.get(parent) != changed:
                     self._times[parent] = changed
                     self._read_new(Path(parent))
+
+    def look_at_rows(self) -> None:
+        """Check that every file that is newly recorded exists."""
+        try:
+            with closing(sqlite3.connect(f"file:{self._data / 'catalogue.sqlite'}?mode=ro", uri=True)) as db:
+                recorded = {row[0] for row in db.execute(_RECORDED)}
+        except sqlite3.OperationalError:
+            return  # there is none yet, or it has no tables
+        new = recorded - self.recorded
+        self.missing |= {name for name in new if not (self._data / name).exists()}
+        self.recorded |= new
 
     def _read_new(self, folder: Path) -> None:
         for path in folder.glob("*.fits"):
@@ -339,6 +361,8 @@ class KillLoop:
     def _look_at_the_dead(self, when: str, *, was_ready: bool) -> None:
         """Check everything that must hold at every instant, without repairing anything."""
         self._onlooker.look()
+        for name in self._onlooker.missing:
+            self._violated(f"I2 before {when}: a reader found {name} recorded and missing")
         self._check_raw(when)
         files = {str(path.relative_to(self._data)): path for path in self._products()}
         recorded = self._check_database(when)
@@ -409,7 +433,7 @@ class KillLoop:
         ).fetchone()[0]
         if without:
             self._violated(f"I2 {when}: {without} frames are done without exactly one product")
-        return dict(db.execute("SELECT path, sha256 FROM reductions UNION ALL SELECT path, sha256 FROM masters"))
+        return dict(db.execute(_RECORDED))
 
     def _products(self) -> list[Path]:
         """Return every file that has a final name."""

@@ -128,10 +128,10 @@ def test_a_better_master_leaves_frames_of_other_filters_alone(place):
     assert len(place.catalogue.product_rows(place.frame("red.fit")["frame_id"])) == 1
 
 
-def test_masters_of_another_window_are_not_used(place):
+def test_masters_of_a_window_that_does_not_hold_the_frame_are_not_used(place):
     write_night(place.incoming, lights=0)
-    small = simulator.Camera(simulator.Sensor(shape=(64, 128), dust_grains=2))
-    write_light(place, camera=small)
+    large = simulator.Camera(simulator.Sensor(shape=(128, 128), dust_grains=2))
+    write_light(place, camera=large)
     place.settle()
     assert place.state(LIGHT) == ("provisional", "missing_master")
     assert place.used(LIGHT) == {}

@@ -16,7 +16,7 @@ from ingestd.rules import orders
 from ingestd.simulator import headers
 from tests.flow.observatory import CAMERA, observatory, sha256, with_cards, write_night, write_shot
 
-OVERSCAN = replace(CAMERA, sensor=replace(CAMERA.sensor, overscan_px=24, bias_drift_adu=5.0))
+OVERSCAN = replace(CAMERA, instrument="Another CCD", sensor=replace(CAMERA.sensor, overscan_px=24, bias_drift_adu=5.0))
 LATER = datetime(2025, 3, 10, tzinfo=UTC)
 CMOS = replace(CAMERA, program="N.I.N.A.", instrument="Synthetic CMOS")
 

@@ -4,13 +4,13 @@ Defaults: a bias is valid for 90 d, a dark for 180 d, a flat for 30 d; three fra
 darks scale down to 1/100 and up to 2; temperatures may differ by 0.5 C.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
 from ingestd.records import Kind, ScienceUse
-from ingestd.rules import coverage, groups
+from ingestd.rules import coverage, groups, windows
 from ingestd.rules.coverage import Status
 from ingestd.settings import parse_settings
 from tests.rules.builders import EPOCH, NIGHT, configuration, master, night_frame
@@ -50,11 +50,11 @@ class Shelf:
     def frame(self, frame_id):
         return next((light for light in self.lights if light.frame_id == frame_id), None)
 
-    def masters(self, camera, configuration, kind, *, since=None, until=None):
+    def masters_of_setup(self, camera, setup, kind, *, since=None, until=None):
         return [
             it
             for it in self.stock
-            if (it.camera, it.configuration, it.kind) == (camera, configuration, kind)
+            if (it.camera, windows.setup_of(it.configuration), it.kind) == (camera, setup, kind)
             and (since is None or it.last_obs >= since)
             and (until is None or it.last_obs <= until)
         ]
@@ -232,6 +232,17 @@ def test_bursts_at_other_temperatures_are_served_by_one_bias_within_the_toleranc
     assert [(it.ccd_temp_c, it.science_frames) for it in biases] == [(-10.0, 2), (-10.9, 1)]
 
 
+def test_a_full_frame_serves_the_windows_in_it():
+    """Science in a window of the sensor and in all of it: biases, darks and flats of the whole serve both."""
+    whole = configuration(window=(0, 0))
+    window = configuration(window=(100, 100), width_px=200, height_px=100)
+    shelf = Shelf([*lights(2, configuration=window), *lights(1, configuration=whole)])
+    assert wanted(survey(shelf)) == [(Kind.BIAS, None, None, 3), (Kind.DARK, 300.0, None, 3), (Kind.FLAT, None, "V", 3)]
+    assert {it.configuration for it in survey(shelf).needs} == {whole.key()}
+    stock = full_stock(configuration=whole.key())
+    assert survey(Shelf(shelf.lights, stock)).needs == ()
+
+
 def test_frames_of_the_window_count():
     """Two darks of the exposure at the temperature are there: one more makes a master, eight more a green one."""
     darks = [night_frame(Kind.DARK, f"dark {number}", 5, filter_name=None) for number in range(2)]
@@ -267,15 +278,6 @@ def test_the_order_of_the_frames_does_not_matter():
     science = [*lights(2), *lights(3, filter_name="R", exposure_s=60.0), *lights(1, ccd_temp_c=-15.0)]
     there, back = (survey(Shelf(order)) for order in (science, science[::-1]))
     assert there == back
-
-
-@pytest.mark.parametrize(
-    ("longitude_deg", "night"), [(0.0, "2024-03-09"), (150.0, "2024-03-10"), (-105.0, "2024-03-09")]
-)
-def test_the_night_begins_at_local_noon(longitude_deg, night):
-    """EPOCH is 03:00 UTC: 13:00 at 150 degrees east, after noon of the next night."""
-    settings = replace(SETTINGS, site=replace(SETTINGS.site, longitude_deg=longitude_deg))
-    assert coverage.advising.night_of(EPOCH, settings) == night
 
 
 def test_a_frame_that_has_left_the_catalogue_is_left_out():

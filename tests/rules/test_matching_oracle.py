@@ -25,7 +25,19 @@ CAMERA = Camera("main")
 SETTINGS = Settings(camera=(CAMERA,))
 VALID_H = {Kind.BIAS: 90 * 24, Kind.DARK: 180 * 24, Kind.FLAT: 30 * 24}
 GRADES = ("green", "yellow", "orange", "red")
-CMOS = configuration(gain_setting=100.0)
+WINDOWS = {
+    "own": {"window": (10, 20)},
+    "larger": {"window": (0, 20), "width_px": 775, "height_px": 800},
+    "smaller": {"window": (10, 20), "width_px": 764},
+    "beside": {"window": (11, 20)},
+    "unknown": {"window": None, "width_px": 2000, "height_px": 2000},
+}
+"""What a master shows of the sensor; the frame has its ``own`` window of 765 x 510 pixels."""
+
+
+def setup_key(window: str, *, cmos: bool):
+    """Return the configuration of a frame or master."""
+    return configuration(gain_setting=100.0 if cmos else None, **WINDOWS[window])
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Facts:
     members: int = 3
     grade: int = 0
     camera: str = "main"
+    window: str = "own"
 
 
 # --- random catalogues ------------------------------------------------------------------------------------------------
@@ -77,6 +90,7 @@ def random_master(dice: random.Random, name: str) -> Facts:
         dice.choice((3, 3, 10)),
         dice.choice((0, 0, 0, 1, 2, 3)),
         dice.choice(("main",) * 9 + ("other",)),
+        dice.choice(("own",) * 5 + ("larger", "larger", "smaller", "beside", "unknown")),
     )
 
 
@@ -85,7 +99,7 @@ def as_frame(facts: Facts, *, cmos: bool):
         exposure_s=None if facts.hundredths_s is None else facts.hundredths_s / 100,
         ccd_temp_c=None if facts.tenths_c is None else facts.tenths_c / 10,
         filter_name=facts.filter_name,
-        configuration=CMOS if cmos else configuration(),
+        configuration=setup_key("own", cmos=cmos),
     )
 
 
@@ -101,7 +115,7 @@ def as_master(kind: Kind, facts: Facts, *, cmos: bool):
         last_obs=EPOCH + timedelta(hours=facts.last_h),
         grade=GRADES[facts.grade],
         camera=facts.camera,
-        configuration=(CMOS if cmos else configuration()).key(),
+        configuration=setup_key(facts.window, cmos=cmos).key(),
     )
 
 
@@ -154,12 +168,14 @@ def oracle(kind: Kind, subject: Facts, masters: list[Facts], uses: dict[str, int
         for it in masters
         if it.name in uses
         and it.camera == "main"
+        and it.window in {"own", "larger"}
         and gap_h(it) <= VALID_H[kind]
         and (kind is Kind.FLAT or same_temperature(subject, it))
         and (kind is not Kind.FLAT or it.filter_name == subject.filter_name)
     ]
     stages = (
         lambda it: uses[it.name],
+        lambda it: it.window != "own",
         lambda it: combined_grade(kind, it),
         gap_h,
         lambda it: apart(subject.tenths_c, it.tenths_c),
@@ -273,6 +289,7 @@ def test_sieve_changes_nothing_in_the_ranking(dice, kind, count):
             first_h=hour,
             last_h=hour,
             grade=dice.randrange(4),
+            window=dice.choice(("own", "own", "larger", "beside")),
         )
         for i, hour in enumerate(hours)
     ]
@@ -283,6 +300,6 @@ def test_sieve_changes_nothing_in_the_ranking(dice, kind, count):
         Kind.DARK: verdicts.dark_limits(SETTINGS, policy, has_bias=True),
         Kind.FLAT: verdicts.flat_limits(SETTINGS),
     }[kind]
-    subject = verdicts.Subject("main", configuration().key(), 300.0, -10.0, "V", EPOCH, EPOCH)
+    subject = verdicts.Subject("main", setup_key("own", cmos=False).key(), 300.0, -10.0, "V", EPOCH, EPOCH)
     every = sorted((verdicts.judge(subject, it, limits) for it in masters), key=lambda it: it.key)
     assert verdicts.rank(subject, masters, limits) == (count, every[: verdicts.MAX_CANDIDATES])

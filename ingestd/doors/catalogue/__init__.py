@@ -4,15 +4,16 @@
 ``product_recording`` write what was done, ``external`` takes masters made elsewhere, ``decisions`` what went wrong or
 was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and
 ``listings`` read for housekeeping and for people, ``science`` what was observed lately, ``exports`` whole tables,
-``questions`` what a person asks in SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality
-figures, ``rows`` turns rows into records. Every method that writes is one transaction; only this package and the schema
-know SQLite.
+``results`` what was made and by which order, ``questions`` what a person asks in SQL. ``staleness`` says what a change
+makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into records. Every method that writes is one
+transaction; only this package and the schema know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
 from ingestd.doors.catalogue.connection import CatalogueBusy, CatalogueDamaged
 from ingestd.doors.catalogue.decisions import Decisions
 from ingestd.doors.catalogue.exports import Exported, Exports
+from ingestd.doors.catalogue.external import External
 from ingestd.doors.catalogue.flights import Flights
 from ingestd.doors.catalogue.judging import Judging
 from ingestd.doors.catalogue.listings import Listings
@@ -55,6 +56,7 @@ class Catalogue(
     Arrivals,
     Planning,
     Judging,
+    External,
     ProductRecording,
     Decisions,
     Flights,

@@ -111,7 +111,7 @@ _SOURCES = {
     "masters": _Source(
         """SELECT m.master_id, m.kind, m.camera, m.configuration, m.exposure_s, m.ccd_temp_c, m.filter_name, m.night,
             m.first_obs, m.last_obs, m.member_count AS members, m.grade, m.path, m.sha256, m.size_bytes, m.current,
-            m.pruned_at
+            m.provenance, m.pruned_at
         FROM masters m""",
         "1",
         "m.last_obs, m.master_id",

@@ -103,7 +103,8 @@ class Judging(MasterRecording):
                 self._write(_PUT_DECISION, row)
                 self._write(_DECIDE_MASTER, row)
                 self._masters_read.pop(master_id, None)
-                if bool(found["current"]) != {"rejected": False, "pinned": True}.get(decision, bool(found["current"])):
+                stays = bool(found["current"]) or found["provenance"] == "external"  # no night makes that current again
+                if bool(found["current"]) != {"rejected": False, "pinned": True}.get(decision, stays):
                     self._flip(master_id, now)
                 self._touch_what_masters_serve([found], now)
                 filter_name = optional_text(found["filter_name"]) if found["kind"] == Kind.FLAT.value else None

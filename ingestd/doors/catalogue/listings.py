@@ -169,7 +169,7 @@ _FIND_BY_ID = f"""{_FRAME_COLUMNS} WHERE f.frame_id >= :id AND f.frame_id < :id 
     ORDER BY f.obs_start, f.frame_id"""
 _FIND_ARRIVING = f"{_ARRIVING_COLUMNS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY path"
 _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-    member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes
+    member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes, provenance
     FROM masters"""
 _FEWEST_DIGITS = 4
 _FIND_MASTERS = """SELECT master_id, kind, camera, night, path, current, decision, pruned_at FROM masters"""
@@ -183,7 +183,7 @@ _QA_FILTERS = {"metric": "metric = :metric", "camera": "camera = :camera"}
 _QA_ORDER = "ORDER BY time DESC, metric, plane, channel LIMIT :limit"
 _EVENTS = "SELECT time, level, event, subject, detail FROM events ORDER BY event_id DESC LIMIT :limit"
 _PRODUCTS = "SELECT * FROM reductions WHERE frame_id = :frame_id ORDER BY current DESC, created_at DESC, reduction_id"
-_USED_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, u.exposure_ratio, m.path, m.sha256
+_USED_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, u.exposure_ratio, u.cut, m.path, m.sha256
     FROM used_masters u JOIN masters m USING (master_id) WHERE u.reduction_id = :reduction_id ORDER BY u.kind"""
 _STEPS = "SELECT name, status, detail FROM steps WHERE reduction_id = :reduction_id ORDER BY position"
 _COUNTS = """SELECT camera, kind, state, reason, count(*) AS frames FROM frames INDEXED BY frames_state

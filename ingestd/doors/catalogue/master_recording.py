@@ -200,7 +200,7 @@ _WANTED_MASTERS = """SELECT master_id FROM masters
 _FLIPPED_MASTERS = """SELECT * FROM masters
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name IS :filter_name
     AND night = :night AND current = 1 AND master_id NOT IN (SELECT value FROM json_each(:ids))
-    AND decision IS NOT 'pinned'
+    AND decision IS NOT 'pinned' AND provenance = 'built'
     UNION ALL
     SELECT * FROM masters WHERE master_id IN (SELECT value FROM json_each(:ids)) AND current = 0
     AND decision IS NOT 'rejected'"""

@@ -42,9 +42,9 @@ class Planning(Reading):
         """
         return self._frames(self._rows(_UNMEASURED, {"limit": limit, "now": optional_time_text(now) or _EVER}))
 
-    def has_unmeasured(self, camera: str, configuration: str) -> bool:
+    def has_unmeasured(self, camera: str, setup: str) -> bool:
         """Return whether a calibration frame of the set-up waits to be measured; one that failed does not count."""
-        return bool(self._value(_HAS_UNMEASURED, {"camera": camera, "configuration": configuration}))
+        return bool(self._value(_HAS_UNMEASURED, {"camera": camera, "setup": setup}))
 
     def stale_nights(self, limit: int = -1) -> list[StaleNight]:
         """Return the groups and nights whose masters must be settled again, the longest quiet first."""
@@ -152,6 +152,31 @@ class Planning(Reading):
         }
         return self._masters(self._texts(_MASTERS, parameters))
 
+    def masters_of_setup(
+        self,
+        camera: str,
+        setup: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return the current masters of a kind for a set-up in whatever window: parameters and order as `masters`.
+
+        Parameters
+        ----------
+        setup : str
+            The configuration without its window.
+        """
+        parameters = {
+            "camera": camera,
+            "setup": setup,
+            "kind": kind.value,
+            "since": optional_time_text(since) or _NEVER,
+            "until": optional_time_text(until) or _EVER,
+        }
+        return self._masters(self._texts(_MASTERS_OF_SETUP, parameters))
+
     def night_masters(self, group: Group, night: str) -> list[Master]:
         """Return the current masters of one group and night."""
         parameters = {
@@ -178,14 +203,14 @@ class Planning(Reading):
         return None if found is None else str(found)
 
     def gains(
-        self, camera: str, configuration: str, before_night: str, *, plane: int | None = None, channel: str = ""
+        self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
     ) -> list[tuple[float, float | None]]:
         """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, oldest first.
 
         Parameters
         ----------
-        camera, configuration : str
-            The set-up; ``Configuration.key()``.
+        camera, setup : str
+            The configuration without its window.
         before_night : str
             Only earlier nights.
         plane : int, optional
@@ -195,7 +220,7 @@ class Planning(Reading):
         """
         parameters = {
             "camera": camera,
-            "configuration": configuration,
+            "setup": setup,
             "night": before_night,
             "plane": plane,
             "channel": channel,
@@ -217,7 +242,7 @@ _UNMEASURED = """SELECT * FROM frames INDEXED BY frames_to_measure
     WHERE stale = 1 AND live = 1 AND kind <> 'light' AND (retry_at IS NULL OR retry_at <= :now)
     ORDER BY obs_start DESC, frame_id DESC LIMIT :limit"""
 _HAS_UNMEASURED = """SELECT EXISTS (SELECT 1 FROM frames INDEXED BY frames_unmeasured
-    WHERE stale = 1 AND live = 1 AND kind <> 'light' AND camera = :camera AND configuration = :configuration
+    WHERE stale = 1 AND live = 1 AND kind <> 'light' AND camera = :camera AND setup = :setup
     AND retry_at IS NULL)"""
 _STALE_NIGHTS = "SELECT * FROM nights WHERE stale = 1 ORDER BY touched_at, night LIMIT :limit"
 _STALE_LIGHTS_NEWEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
@@ -246,6 +271,10 @@ _MASTERS = """SELECT master_id FROM masters INDEXED BY masters_current
     WHERE camera = :camera AND configuration = :configuration AND kind = :kind
     AND last_obs BETWEEN :since AND :until AND current = 1 AND pruned_at IS NULL
     ORDER BY last_obs, master_id"""
+_MASTERS_OF_SETUP = """SELECT master_id FROM masters INDEXED BY masters_setup
+    WHERE camera = :camera AND setup = :setup AND kind = :kind
+    AND last_obs BETWEEN :since AND :until AND current = 1 AND pruned_at IS NULL
+    ORDER BY last_obs, master_id"""
 _NIGHT_MASTERS = """SELECT master_id FROM masters
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration
     AND filter_name IS :filter_name AND night = :night AND current = 1 AND pruned_at IS NULL
@@ -257,7 +286,7 @@ _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
     WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
 _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
-    AND configuration = :configuration AND night < :night AND master_id IS NOT NULL
+    AND setup = :setup AND night < :night AND master_id IS NOT NULL
     AND plane IS :plane AND channel = :channel ORDER BY night, metric_id"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
 _NEXT_RETRY = "SELECT min(next_try) FROM failures WHERE final = 0 AND next_try > :now"

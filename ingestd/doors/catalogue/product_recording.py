@@ -9,6 +9,7 @@ from ingestd.doors.catalogue.rows import (
     clean_text,
     encode_path,
     finite,
+    section_text,
     time_text,
 )
 from ingestd.records import Kind
@@ -141,6 +142,7 @@ def _used_master_row(job: ReduceFrame, position: int) -> dict[str, object]:
         "age_h": finite(used.age_h),
         "delta_temp_c": finite(used.delta_temp_c),
         "exposure_ratio": finite(used.exposure_ratio),
+        "cut": section_text(used.cut),
     }
 
 
@@ -169,8 +171,9 @@ _PUT_REDUCTION = """INSERT INTO reductions (reduction_id, frame_id, night, path,
         created_at = excluded.created_at, pruned_at = NULL"""
 _DROP_USED_MASTERS = "DELETE FROM used_masters WHERE reduction_id = :reduction_id"
 _DROP_STEPS = "DELETE FROM steps WHERE reduction_id = :reduction_id"
-_PUT_USED_MASTER = """INSERT INTO used_masters (reduction_id, kind, master_id, how, age_h, delta_temp_c, exposure_ratio)
-    VALUES (:reduction_id, :kind, :master_id, :how, :age_h, :delta_temp_c, :exposure_ratio)"""
+_PUT_USED_MASTER = """INSERT INTO used_masters (reduction_id, kind, master_id, how, age_h, delta_temp_c,
+        exposure_ratio, cut)
+    VALUES (:reduction_id, :kind, :master_id, :how, :age_h, :delta_temp_c, :exposure_ratio, :cut)"""
 _PUT_STEP = """INSERT INTO steps (reduction_id, position, name, status, detail)
     VALUES (:reduction_id, :position, :name, :status, :detail)"""
 _EXPLAIN = "UPDATE frames SET explanation = :explanation WHERE frame_id = :frame_id"

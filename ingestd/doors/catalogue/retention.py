@@ -80,7 +80,8 @@ _EXPIRED_PRODUCTS = """SELECT reduction_id, path FROM reductions INDEXED BY redu
 _UNUSED_MASTERS = """SELECT master_id, path FROM (
         SELECT master_id, path, row_number() OVER (
             PARTITION BY camera, kind, configuration, filter_name ORDER BY created_at DESC, master_id) AS age
-        FROM masters INDEXED BY masters_superseded WHERE current = 0 AND pruned_at IS NULL) old
+        FROM masters INDEXED BY masters_superseded
+        WHERE current = 0 AND pruned_at IS NULL AND provenance = 'built') old
     WHERE age > :keep
     AND NOT EXISTS (SELECT 1 FROM used_masters JOIN reductions USING (reduction_id)
         WHERE used_masters.master_id = old.master_id AND current = 1)

@@ -103,13 +103,13 @@ def group_filter(kind: Kind, filter_name: str | None) -> str:
     return clean_text(filter_name or "") if kind is Kind.FLAT else ""
 
 
-def _section_text(section: Section | None) -> str | None:
+def section_text(section: Section | None) -> str | None:
     """Return a section as ``y0:y1,x0:x1``, zero-based and half-open."""
     return None if section is None else f"{section.y0}:{section.y1},{section.x0}:{section.x1}"
 
 
 def _read_section(text: str | None) -> Section | None:
-    """Return the section that ``_section_text`` wrote."""
+    """Return the section that ``section_text`` wrote."""
     if text is None:
         return None
     y0, y1, x0, x1 = (int(number) for number in text.replace(",", ":").split(":"))
@@ -226,8 +226,8 @@ def plane_row(frame_id: str, plane: Plane) -> dict[str, object]:
         "blank": plane.blank if plane.blank is not None and -_INT64 <= plane.blank < _INT64 else None,
         "data_offset": plane.offset,
         "encoding": plane.encoding,
-        "overscan": _section_text(plane.overscan),
-        "trim": _section_text(plane.trim),
+        "overscan": section_text(plane.overscan),
+        "trim": section_text(plane.trim),
         "gain_e_per_adu": finite(plane.gain_e_per_adu),
         "read_noise_e": finite(plane.read_noise_e),
         "channels": as_json([_channel_values(channel) for channel in plane.channels]),
@@ -238,8 +238,8 @@ def _channel_values(channel: Channel) -> list[object]:
     """Return an amplifier as a JSON list: name, section, overscan, gain, read noise."""
     return [
         channel.name,
-        _section_text(channel.section),
-        _section_text(channel.overscan),
+        section_text(channel.section),
+        section_text(channel.overscan),
         finite(channel.gain_e_per_adu),
         finite(channel.read_noise_e),
     ]

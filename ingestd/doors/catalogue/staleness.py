@@ -53,6 +53,7 @@ class Staleness(Reading):
             parameters = {
                 "camera": master["camera"],
                 "configuration": master["configuration"],
+                "setup": master["setup"],
                 "filter_name": master["filter_name"],
                 "first_night": later_night(master["first_obs"][:10], -reach),
                 "last_night": later_night(master["last_obs"][:10], reach),
@@ -191,18 +192,18 @@ _MARK_DARK_NIGHTS = """UPDATE nights SET stale = 1
         AND f.group_filter = '' AND f.night BETWEEN :night AND :last_night AND f.measured = 1
         AND (r.night IS NULL OR r.night <= :night))"""
 _TOUCH_LIGHTS = """UPDATE frames SET stale = 1
-    WHERE camera = :camera AND configuration = :configuration AND night BETWEEN :first_night AND :last_night
+    WHERE camera = :camera AND setup = :setup AND night BETWEEN :first_night AND :last_night
     AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
 _TOUCH_LIGHTS_OF_FILTER = f"{_TOUCH_LIGHTS} AND filter_name IS :filter_name"
 _HAS_GAIN = "SELECT EXISTS (SELECT 1 FROM metrics WHERE master_id = :master_id AND name = 'gain_electrons_per_adu')"
 _TOUCH_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1
-    WHERE camera = :camera AND configuration = :configuration AND night > :night AND gain_e_per_adu IS NULL
+    WHERE camera = :camera AND setup = :setup AND night > :night AND gain_e_per_adu IS NULL
     AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
 _TOUCH_FLAT_NIGHTS = """UPDATE nights SET stale = 1, touched_at = :now
-    WHERE camera = :camera AND kind = 'flat' AND configuration = :configuration
+    WHERE camera = :camera AND kind = 'flat' AND setup = :setup
     AND night BETWEEN :first_night AND :last_night"""
 _TOUCH_DARKS = """UPDATE masters SET stale = 1
-    WHERE camera = :camera AND configuration = :configuration AND kind = 'dark' AND current = 1 AND pruned_at IS NULL
+    WHERE camera = :camera AND setup = :setup AND kind = 'dark' AND current = 1 AND pruned_at IS NULL
     AND night BETWEEN :first_night AND :last_night"""
 _REFRESH_MEMBERSHIP = """UPDATE frames SET changed_at = :now, reason = CASE WHEN EXISTS (
         SELECT 1 FROM members JOIN masters USING (master_id)

@@ -5,6 +5,7 @@ files are text in which control characters, backslashes and bytes that are not U
 
 A row is a fact, never an intention. ``stale`` marks what planning must look at again: a frame or a dark master whose
 inputs changed, a night whose frames changed. ``current`` marks the one valid master or product among its revisions.
+``setup`` is a configuration without its window, computed from it: frames of one set-up calibrate each other in parts.
 Each index serves one question that the daemon asks on every tick; those on stale rows hold nothing when all is quiet.
 """
 
@@ -20,6 +21,7 @@ TABLES_OF_FRAMES = (
         kind_source TEXT NOT NULL,
         camera TEXT NOT NULL,
         configuration TEXT NOT NULL,
+        setup TEXT NOT NULL GENERATED ALWAYS AS (substr(configuration, 1, max(instr(configuration, ' @ ') - 1, 0))),
         exposure_s REAL,
         ccd_temp_c REAL,
         set_temp_c REAL,
@@ -106,6 +108,7 @@ TABLES_OF_MASTERS = (
         camera TEXT NOT NULL,
         kind TEXT NOT NULL,
         configuration TEXT NOT NULL,
+        setup TEXT NOT NULL GENERATED ALWAYS AS (substr(configuration, 1, max(instr(configuration, ' @ ') - 1, 0))),
         filter_name TEXT NOT NULL,
         night TEXT NOT NULL,
         stale INTEGER NOT NULL,
@@ -119,6 +122,7 @@ TABLES_OF_MASTERS = (
         kind TEXT NOT NULL,
         camera TEXT NOT NULL,
         configuration TEXT NOT NULL,
+        setup TEXT NOT NULL GENERATED ALWAYS AS (substr(configuration, 1, max(instr(configuration, ' @ ') - 1, 0))),
         exposure_s REAL,
         ccd_temp_c REAL,
         filter_name TEXT,
@@ -180,6 +184,7 @@ TABLES_OF_PRODUCTS = (
         age_h REAL,
         delta_temp_c REAL,
         exposure_ratio REAL,
+        cut TEXT,
         PRIMARY KEY (reduction_id, kind)
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE steps (
@@ -257,6 +262,7 @@ TABLES_OF_QUALITY = (
         job_id TEXT NOT NULL,
         camera TEXT NOT NULL,
         configuration TEXT NOT NULL,
+        setup TEXT NOT NULL GENERATED ALWAYS AS (substr(configuration, 1, max(instr(configuration, ' @ ') - 1, 0))),
         kind TEXT NOT NULL,
         filter_name TEXT,
         night TEXT,
@@ -272,13 +278,15 @@ INDEXES = (
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     """CREATE INDEX frames_to_reduce ON frames (stale, obs_start, frame_id)
         WHERE stale = 1 AND live = 1 AND kind = 'light'""",
-    """CREATE INDEX frames_unmeasured ON frames (camera, configuration)
+    """CREATE INDEX frames_unmeasured ON frames (camera, setup)
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     "CREATE INDEX nights_stale ON nights (stale, touched_at) WHERE stale = 1",
+    "CREATE INDEX nights_setup ON nights (camera, kind, setup, night)",
     "CREATE INDEX masters_stale ON masters (stale, last_obs, master_id) WHERE stale = 1",
     # frames
     "CREATE INDEX frames_usable ON frames (camera, kind, configuration, group_filter, night) WHERE measured = 1",
     "CREATE INDEX frames_reducible ON frames (camera, configuration, night) WHERE kind = 'light' AND takes_part = 1",
+    "CREATE INDEX frames_setup ON frames (camera, setup, night) WHERE kind = 'light' AND takes_part = 1",
     "CREATE INDEX frames_data ON frames (data_sha256)",
     "CREATE INDEX frames_obs ON frames (obs_start)",
     "CREATE INDEX frames_night ON frames (night)",
@@ -291,6 +299,8 @@ INDEXES = (
     "CREATE INDEX sightings_frame ON sightings (frame_id)",
     # masters
     """CREATE INDEX masters_current ON masters (camera, configuration, kind, last_obs, master_id)
+        WHERE current = 1 AND pruned_at IS NULL""",
+    """CREATE INDEX masters_setup ON masters (camera, setup, kind, last_obs, master_id)
         WHERE current = 1 AND pruned_at IS NULL""",
     "CREATE INDEX masters_night ON masters (camera, kind, configuration, filter_name, night)",
     "CREATE INDEX masters_superseded ON masters (current) WHERE current = 0 AND pruned_at IS NULL",
@@ -309,7 +319,7 @@ INDEXES = (
     # figures
     "CREATE INDEX metrics_series ON metrics (series_id, time, metric_id) WHERE current = 1",
     "CREATE INDEX metrics_time ON metrics (time, metric_id) WHERE current = 1",
-    """CREATE INDEX metrics_gain ON metrics (camera, configuration, night)
+    """CREATE INDEX metrics_gain ON metrics (camera, setup, night)
         WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat'""",
     "CREATE INDEX metrics_frame ON metrics (frame_id)",
     "CREATE INDEX metrics_master ON metrics (master_id)",

@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingestd.pixels.quality.histogram import Estimate, histogram
+from ingestd.pixels.quality.noise import mean_variance
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]
+    Mask = NDArray[np.uint8]
 
 _SAMPLES = 1 << 20
 _BOXES = 8
@@ -52,7 +54,7 @@ def compare(
     frame : array, shape (ny, nx), float32, ADU
         Corrected for overscan as the members of the master were. It is overwritten.
     master, error : arrays, shape (ny, nx), float32, ADU
-        Mean and standard error of its members; no error where there was one member only.
+        Mean and standard error of its members; None where there was one member only.
     members : int
         How many frames the master is made of.
     sigma : float
@@ -63,27 +65,37 @@ def compare(
     Notes
     -----
     The combined variance of a pixel is that of one frame, s^2, plus the square of the master's error. s^2 is the
-    clipped variance of the difference over 1 + 1 / members: a master of equal frames has its share in it. So a noisy
-    frame has no more outliers than another; its noise is a figure of its own.
+    clipped variance of the difference over 1 + 1 / members: a master of equal frames has its share in it (and, where it
+    tells no error, s^2 / members is its own). So a noisy frame has no more outliers than another; its noise is a figure
+    of its own.
     """
     difference = np.subtract(frame, master, out=frame)
     sample = histogram(difference[_sampled(difference.shape)])
     offset = sample.median()
-    _, spread, number = sample.clipped()
+    _, spread, _ = sample.clipped()
     one_frame = max(spread / math.sqrt(1.0 + 1.0 / members), step_adu / math.sqrt(12.0))
-    noise = math.sqrt(one_frame**2 - step_adu**2 / 12.0)
-    errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
+    errors = np.full((1, 1), one_frame / math.sqrt(members), np.float32) if error is None else np.nan_to_num(error)
     reach = sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)
     outliers = int(np.count_nonzero(np.abs(difference - np.float32(offset.value)) >= reach))
     return Comparison(
         offset,
         Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
-        Estimate(noise, one_frame / math.sqrt(2.0 * number)),
+        _noise(difference, step_adu),
         Estimate(float(outliers), None),
     )
 
 
-def compare_flat(frame: Float32, master: Float32, error: Float32 | None, mask: Any, *, sigma: float) -> Comparison:  # noqa: ANN401 - uint8 or None
+def compare_flat(
+    frame: Float32,
+    master: Float32,
+    error: Float32 | None,
+    mask: Mask | None,
+    *,
+    members: int,
+    level_ratio: float,
+    is_mosaic: bool,
+    sigma: float,
+) -> Comparison:
     """Compare a flat with the master of an earlier night: pixel by pixel, whatever is smooth left out.
 
     Parameters
@@ -94,25 +106,37 @@ def compare_flat(frame: Float32, master: Float32, error: Float32 | None, mask: A
         The master flat, 1 at its level, and its standard error.
     mask : array, shape (ny, nx), uint8, or None
         Pixels that are bad in the master are no outliers.
+    members : int
+        How many frames the master is made of.
+    level_ratio : float
+        Level of the members of the master over that of the frame.
+    is_mosaic : bool
+        Rows and columns take turns in colour (Bayer).
     sigma : float
         From how many combined standard deviations on a pixel is an outlier.
 
     Notes
     -----
-    The ratio of both is divided by its median in each of 16 x 16 boxes: lamps, twilight and the angle of a screen
-    change what is smooth, and are none of the sensor's business. The noise of one frame is the clipped scatter of what
-    remains.
+    The ratio of both is divided by its median in each of 16 x 16 boxes (for each colour): lamps, twilight and the angle
+    of a screen change what is smooth, and are none of the sensor's business. The noise of one frame is that of the
+    members, mean over pixels of members x error^2 (`mean_variance`), which goes with the root of the level ratio: it is
+    counting noise. A single member tells none; then it is the clipped scatter of what remains.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(frame, master, out=frame)
-        for box in _boxes(ratio.shape, _FLAT_BOXES):
-            ratio[box] /= np.nanmedian(ratio[box])
+        for colour in _colours(ratio) if is_mosaic else (ratio,):
+            for box in _boxes(colour.shape, _FLAT_BOXES):
+                colour[box] /= np.nanmedian(colour[box])
     ratio -= 1
     if mask is not None:
         ratio[(mask & _WORTHLESS) > 0] = 0
-    _, spread, _ = histogram(ratio[_sampled(ratio.shape)]).clipped()
     errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
-    outliers = int(np.count_nonzero(np.abs(ratio) >= sigma * np.sqrt(np.float32(spread**2) + errors * errors)))
+    if members > 1 and errors.size > 1:
+        sample = errors[_sampled(errors.shape)].astype(np.float64).reshape(-1)
+        one_frame = math.sqrt(mean_variance(members * sample * sample, members - 1)[0] * level_ratio)
+    else:
+        one_frame = histogram(ratio[_sampled(ratio.shape)]).clipped()[1]
+    outliers = int(np.count_nonzero(np.abs(ratio) >= sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)))
     unknown = Estimate(math.nan, None)
     return Comparison(unknown, unknown, unknown, Estimate(float(outliers), None))
 
@@ -132,13 +156,25 @@ def structure_from_master_adu(comparison: Comparison) -> Estimate:
 
 
 def noise_from_master_adu(comparison: Comparison) -> Estimate:
-    """Return the noise of one pixel: clipped scatter of frame minus master, without the master's part and the step."""
+    """Return the noise of one pixel in frame minus master: differences of vertical neighbours, clipped, over sqrt(2).
+
+    Without the step of the converter; the master has its share in it.
+    """
     return comparison.noise
 
 
 def outlier_pixels(comparison: Comparison) -> Estimate:
     """Return how many pixels are too far from the master (a count, no error)."""
     return comparison.outliers
+
+
+def _noise(difference: Float32, step_adu: float) -> Estimate:
+    """Return the noise of one pixel from its vertical neighbour, so that what is smooth does not count."""
+    rows = difference[: len(difference) // 2 * 2]
+    _, columns = _sampled(difference.shape)
+    _, spread, number = histogram(np.subtract(rows[1::2, columns], rows[::2, columns])).clipped()
+    noise = math.sqrt(max(0.5 * spread * spread - step_adu * step_adu / 12.0, 0.0))
+    return Estimate(noise, spread / math.sqrt(4.0 * number))
 
 
 def _unevenness(image: Float32) -> float:
@@ -156,6 +192,11 @@ def _boxes(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]
     for y0, y1 in itertools.pairwise(rows):
         for x0, x1 in itertools.pairwise(columns):
             yield slice(int(y0), int(y1)), slice(int(x0), int(x1))
+
+
+def _colours(image: Float32) -> tuple[Float32, ...]:
+    """Return the four colour planes of a mosaic, as views."""
+    return tuple(image[row::2, column::2] for row in (0, 1) for column in (0, 1))
 
 
 def _sampled(shape: tuple[int, ...]) -> tuple[slice, slice]:

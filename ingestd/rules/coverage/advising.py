@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from ingestd.records import CALIBRATION_KINDS, Group, Kind, Master, Match
 from ingestd.rules import groups
@@ -17,7 +16,6 @@ from ingestd.rules.coverage.judging import Judge, Subject, choice_of, rule_of
 from ingestd.rules.coverage.values import Combination, Cover, Need, Status, View
 from ingestd.settings import MasterRule, Settings
 
-_DAY = timedelta(days=1)
 _Key = tuple[Combination, Kind]
 
 
@@ -49,7 +47,7 @@ class Advice:
         self._view = view
         self._settings = settings
         self._judge = judge
-        self._tonight = night_of(judge.now, settings)
+        self._tonight = groups.night_of(judge.now, settings.site.longitude_deg)
 
     def of(self, judged: Sequence[tuple[Subject, Cover]]) -> tuple[tuple[Need, ...], tuple[Cover, ...]]:
         """Return what to take in its order, and the covers with the numbers of what serves them."""
@@ -152,12 +150,6 @@ class Advice:
             reach_s = exposure_reach(self._settings.matching)(wanted.exposure_s or 0.0)
             frames = [it for it in frames if _is_near(it.exposure_s, wanted.exposure_s, reach_s)]
         return min(len(frames), rule.maximum)
-
-
-def night_of(time: datetime, settings: Settings) -> str:
-    """Return the night that a time belongs to: it begins at noon, local mean time of the site."""
-    east = (settings.site.longitude_deg or 0.0) / 360 * _DAY
-    return (time + east - _DAY / 2).date().isoformat()
 
 
 def _note(act: _Act) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ingestd.records import CALIBRATION_KINDS, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
-from ingestd.rules import matching
+from ingestd.rules import matching, windows
 from ingestd.rules.coverage.values import Combination, Cover, Status, View
 from ingestd.settings import Camera, MasterRule, Settings
 
@@ -80,11 +80,11 @@ class Judge:
         return matching.calibration_for(frame, masters, self._settings, subject.camera)
 
     def _masters_of(self, combination: Combination) -> dict[Kind, list[Master]]:
-        """Return the masters of a configuration that are valid now, and older ones to be told as the nearest."""
-        key = (combination.camera, combination.configuration)
+        """Return the masters of a set-up that are valid now, and older ones to be told as the nearest."""
+        key = (combination.camera, windows.setup_of(combination.configuration))
         if key not in self._masters:
             self._masters[key] = {
-                kind: self._view.masters(*key, kind, since=self.now - 2 * self._valid(kind))
+                kind: self._view.masters_of_setup(*key, kind, since=self.now - 2 * self._valid(kind))
                 for kind in CALIBRATION_KINDS
             }
         return self._masters[key]

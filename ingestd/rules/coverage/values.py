@@ -36,16 +36,16 @@ class View(Protocol):
     def frame(self, frame_id: str) -> FrameRecord | None:
         """Return the record of a frame."""
 
-    def masters(
+    def masters_of_setup(
         self,
         camera: str,
-        configuration: str,
+        setup: str,
         kind: Kind,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Master]:
-        """Return the current masters of one configuration, by the time of their last member."""
+        """Return the current masters of one set-up, in whatever window, by the time of their last member."""
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""

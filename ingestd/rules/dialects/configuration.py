@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from ingestd.records import Configuration, Plane
 from ingestd.rules.dialects.fields import Cards, first_number, first_text, number, pair_of_binnings, text
 from ingestd.rules.dialects.recognise import keywords_of
-from ingestd.rules.dialects.table import BAYER_PATTERNS, BINNING_PAIRS, BINNING_TEXTS, GENERIC, WINDOW_PAIRS, Dialect
+from ingestd.rules.dialects.sections import is_reversed, parse_section
+from ingestd.rules.dialects.table import (
+    BAYER_PATTERNS,
+    BINNING_PAIRS,
+    BINNING_TEXTS,
+    DETECTOR_SECTIONS,
+    GENERIC,
+    WINDOW_PAIRS,
+    Dialect,
+)
 from ingestd.settings import Keywords
 
 _MAX_BINNING = 64
@@ -50,6 +59,8 @@ def read_setup(
     offset = first_number(cards, (*own.offset, *keywords_of(dialect.name, "offset")))
     x_binning, y_binning, binning_source = read_binning(cards)
     window, window_source = _window(cards)
+    if window is None and len(planes) == 1:
+        window, window_source = _window_of_sections(cards, planes[0], (x_binning, y_binning))
     bayer, bayer_source = _bayer(cards, planes[0].shape[0] if planes else 0, notes)
     setting, setting_source, is_e_per_adu = _gain_setting(cards, dialect, own, notes)
     for name, source in (
@@ -80,6 +91,7 @@ def read_setup(
         planes=len(planes),
         extra=tuple(dict.fromkeys(extra)),
         amplifiers=max(1, len(planes[0].channels)) if planes else 1,
+        image_px=planes[0].image_shape[::-1] if planes and planes[0].image_shape != planes[0].shape else None,
     )
     return SetUp(configuration, tuple(sources), is_e_per_adu, tuple(notes))
 
@@ -116,6 +128,23 @@ def _window(cards: Cards) -> tuple[tuple[int, int] | None, str]:
             x, y = number(cards[x_keyword]), number(cards[y_keyword])
             if x is not None and y is not None and max(abs(x[0]), abs(y[0])) < _MAX_PIXEL:
                 return (int(x[0]) - first, int(y[0]) - first), x_keyword
+    return None, ""
+
+
+def _window_of_sections(cards: Cards, plane: Plane, binning: tuple[int, int]) -> tuple[tuple[int, int] | None, str]:
+    """Return the origin of the image by its section of the detector (unbinned pixels), and the keyword.
+
+    A section that is mirrored, or has not the size of the image without overscan, tells nothing.
+    """
+    rows, columns = plane.image_shape
+    for keyword in DETECTOR_SECTIONS:
+        words = text(cards.get(keyword))
+        section = parse_section(words)
+        if section is None or is_reversed(words):
+            continue
+        sizes = (section.x1 - section.x0) / binning[0], (section.y1 - section.y0) / binning[1]
+        if abs(sizes[0] - columns) < 1 and abs(sizes[1] - rows) < 1:
+            return (section.x0 // binning[0], section.y0 // binning[1]), keyword
     return None, ""
 
 

@@ -25,6 +25,12 @@ def parse_section(words: str) -> Section | None:
     return Section(y0 - 1, y1, x0 - 1, x1)
 
 
+def is_reversed(words: str) -> bool:
+    """Return whether a section counts backwards along an axis: the image is mirrored."""
+    found = _SECTION.fullmatch(words.strip())
+    return found is not None and (int(found[1]) > int(found[2]) or int(found[3]) > int(found[4]))
+
+
 def fitted_overscan(section: Section, image: Section, origin: str, notes: list[str]) -> Section | None:
     """Return the overscan as it serves an image, or None with a note.
 

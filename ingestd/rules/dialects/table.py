@@ -137,6 +137,9 @@ WINDOW_PAIRS: tuple[tuple[str, str, int], ...] = (
 )
 """Keywords of the window's origin and the number of its first pixel."""
 
+DETECTOR_SECTIONS = ("CCDSEC", "DETSEC")
+"""Keywords of the part of the detector that the image shows, unbinned pixels from 1."""
+
 AMPLIFIER_CARDS: Mapping[str, tuple[str, ...]] = {
     "section": ("TSEC", "TRIMSEC", "DSEC", "DATASEC"),
     "overscan": ("BSEC", "BIASSEC", "OVRSEC"),

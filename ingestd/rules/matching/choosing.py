@@ -131,7 +131,7 @@ def _choose(subject: Subject, masters: Sequence[Master], limits: Limits) -> Matc
     if not ranked or ranked[0].misses:
         return Wait(limits.kind, words.wait_reason(subject, limits, count, ranked), candidates)
     best: Verdict = ranked[0]
-    return Match(best.master, best.how, best.delta_temp_c, best.exposure_ratio, best.age_h, candidates)
+    return Match(best.master, best.how, best.delta_temp_c, best.exposure_ratio, best.age_h, candidates, best.cut)
 
 
 def _choose_dark(subject: Subject, darks: Sequence[Master], limits: Limits) -> Choice:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ingestd.records import Calibration, Candidate, Choice, FrameRecord, Kind, Match, NotNeeded
 from ingestd.rules.matching.words import celsius, seconds
 
@@ -41,7 +43,8 @@ def _frame_line(frame: FrameRecord) -> str:
 def _headline(choice: Choice) -> str:
     """Return one choice in a line."""
     if isinstance(choice, Match):
-        return f"{choice.how.replace('_', ' ')}: {choice.master.path}"
+        cut = "" if choice.cut is None else ", cut to the window of the frame"
+        return f"{choice.how.replace('_', ' ')}: {choice.master.path}{cut}"
     return f"{'not needed' if isinstance(choice, NotNeeded) else 'waits'}: {choice.reason}"
 
 
@@ -67,6 +70,7 @@ def _choice_record(choice: Choice) -> dict[str, object]:
         "delta_temp_c": choice.delta_temp_c,
         "exposure_ratio": choice.exposure_ratio,
         "age_h": choice.age_h,
+        "cut": None if choice.cut is None else asdict(choice.cut),
         "candidates": candidates,
     }
 

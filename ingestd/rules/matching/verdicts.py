@@ -1,8 +1,8 @@
 """One master judged for one subject: its distances, what it misses, and its place in the order of choosing.
 
 The order: masters that fit before those that do not; then what an operator pinned; then dark-policy rank (exact, scaled
-down, scaled up), grade, time, temperature, exposure, more members, earlier, SHA-256. Those that do not fit are ordered
-by how little they miss.
+down, scaled up), the frame's own window before one cut out of a larger one, grade, time, temperature, exposure, more
+members, earlier, SHA-256. Those that do not fit are ordered by how little they miss.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import NamedTuple
 
-from ingestd.records import FrameRecord, Kind, Master
+from ingestd.records import FrameRecord, Kind, Master, Section
+from ingestd.rules import windows
 from ingestd.rules.groups import age_grade, distance, exposure_tolerance_s, grade_rank, worse_grade
 from ingestd.settings import Camera, DarkMatching, Settings
 
@@ -37,6 +38,7 @@ class Miss(StrEnum):
 
     CAMERA = "camera"
     CONFIGURATION = "configuration"
+    WINDOW = "window"
     FILTER = "filter"
     TEMPERATURE_UNKNOWN = "temperature_unknown"
     TEMPERATURE = "temperature"
@@ -118,14 +120,15 @@ def flat_limits(settings: Settings) -> Limits:
     return Limits(Kind.FLAT, settings.matching.flat.max_delta_temp_c, settings.masters.flat.valid_d)
 
 
-Key = tuple[int, float, bool, int, int, float, float, float, int, datetime, datetime, str, str]
+Key = tuple[int, float, bool, int, bool, int, float, float, float, int, datetime, datetime, str, str]
 
 
 class Verdict(NamedTuple):
     """One master judged: ``misses`` is empty if it fits; the smallest ``key`` is the best.
 
     ``delta_temp_c`` is subject minus master, ``exposure_ratio`` subject over master, ``age_h`` the time between their
-    observations, ``grade`` the worse of the master's own and that of its age.
+    observations, ``grade`` the worse of the master's own and that of its age; ``cut`` is the part of its image that is
+    the subject's window, None if it is all of it.
     """
 
     key: Key
@@ -136,6 +139,7 @@ class Verdict(NamedTuple):
     age_h: float
     grade: str
     misses: tuple[Miss, ...]
+    cut: Section | None = None
 
 
 def rank(subject: Subject, masters: Iterable[Master], limits: Limits) -> tuple[int, list[Verdict]]:
@@ -183,7 +187,7 @@ def _near(masters: list[Master], field: str, wanted: float | None, tolerance: fl
 def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
     """Return the verdict on one master."""
     misses: list[tuple[Miss, float]] = []
-    _judge_identity(subject, master, limits, misses)
+    cut = _judge_identity(subject, master, limits, misses)
     delta_temp_c, temp_distance = _judge_temperature(subject, master, limits, misses)
     age_h = _age_h(subject, master)
     if age_h > 24 * limits.valid_d:
@@ -197,6 +201,7 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
         sum([excess for _, excess in misses]) if misses else 0.0,
         not master.is_pinned,
         _HOW_RANKS[how],
+        cut is not None,
         grade_rank(grade),
         age_h,
         temp_distance,
@@ -208,17 +213,24 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
         master.master_id,
     )
     missed = tuple([miss for miss, _ in misses]) if misses else ()
-    return Verdict(key, master, how, delta_temp_c, ratio, age_h, grade, missed)
+    return Verdict(key, master, how, delta_temp_c, ratio, age_h, grade, missed, cut)
 
 
-def _judge_identity(subject: Subject, master: Master, limits: Limits, misses: list[tuple[Miss, float]]) -> None:
-    """Note what must be equal and is not."""
+def _judge_identity(
+    subject: Subject, master: Master, limits: Limits, misses: list[tuple[Miss, float]]
+) -> Section | None:
+    """Note what must be equal and is not; return what must be cut out of a master that shows more of the sensor."""
     if master.camera != subject.camera:
         misses.append((Miss.CAMERA, _FAR))
+    cut = None
     if master.configuration != subject.configuration:
-        misses.append((Miss.CONFIGURATION, _FAR))
+        cut = windows.cut_of(subject.configuration, master.configuration)
+        if cut is None:
+            is_other = windows.setup_of(subject.configuration) != windows.setup_of(master.configuration)
+            misses.append((Miss.CONFIGURATION if is_other else Miss.WINDOW, _FAR))
     if limits.kind is Kind.FLAT and master.filter_name != subject.filter_name:
         misses.append((Miss.FILTER, _FAR))
+    return cut
 
 
 def _judge_temperature(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ingestd.records import Candidate, Kind, Master
+from ingestd.rules import windows
 from ingestd.rules.matching.verdicts import Limits, Miss, Subject, Verdict
 
 _PLURALS = {Kind.BIAS: "biases", Kind.DARK: "darks", Kind.FLAT: "flats"}
@@ -56,7 +57,9 @@ def _fits_in_words(limits: Limits, verdict: Verdict) -> str:
         words.append(f"{verdict.how.replace('_', ' ')} by {verdict.exposure_ratio:.4g} ({limits.policy.reason})")
     words += [_temperature(limits, verdict), _age(limits, verdict), verdict.grade]
     members = len(verdict.master.members)
-    words.append(f"{members} member{'' if members == 1 else 's'}")
+    words.append(f"{members} member{'' if members == 1 else 's'}" if members else "made elsewhere")
+    if verdict.cut is not None:
+        words.append(f"cut to the window of the frame out of {_window(verdict.master.configuration)}")
     return ", ".join(words)
 
 
@@ -120,6 +123,12 @@ def _ratio(subject: Subject, master: Master) -> str:
     return f"to be scaled by {wanted_s / dark_s:.4g}" if dark_s > 0 else "without an exposure to be scaled"
 
 
+def _window(key: str) -> str:
+    """Return the window in the key of a configuration."""
+    found = windows.window_of(key)
+    return "an unknown window" if found is None else found.words()
+
+
 def _filter(name: str | None) -> str:
     """Return a filter."""
     return f"filter {name}" if name else "no filter"
@@ -142,6 +151,9 @@ _MISSES: Mapping[Miss, Callable[[Subject, Limits, Verdict], str]] = {
     Miss.CAMERA: lambda subject, _, verdict: f"camera {verdict.master.camera}, not {subject.camera}",
     Miss.CONFIGURATION: lambda subject, _, verdict: (
         f"configuration {verdict.master.configuration}, not {subject.configuration}"
+    ),
+    Miss.WINDOW: lambda subject, _, verdict: (
+        f"window {_window(verdict.master.configuration)} does not hold {_window(subject.configuration)}"
     ),
     Miss.FILTER: lambda subject, _, verdict: (
         f"{_filter(verdict.master.filter_name)}, not {_filter(subject.filter_name)}"

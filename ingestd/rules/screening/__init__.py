@@ -1,10 +1,11 @@
 """A second look at the pixels: what contradicts its header is kept out of masters.
 
 A verdict is a function of the frame's figures and of masters that do not depend on it: that of the latest *earlier*
-night of its group, and for darks and flats the latest bias up to their own night. Biases so depend on earlier biases,
-darks on biases and earlier darks, flats on all three; following that order every catalogue has exactly one set of
-verdicts, whatever the order in which its frames came, and a replayed archive is judged as the live nights were. The
-first frames of a camera have no reference: only what is absolutely wrong keeps them out, and no operator is needed.
+night of its group; for a dark the latest bias up to its own night; for a flat those that it is calibrated with. Biases
+so depend on earlier biases, darks on biases and earlier darks, flats on earlier flats and on any bias and dark;
+following that order every catalogue has exactly one set of verdicts, whatever the order in which its frames came, and a
+replayed archive is judged as the live nights were. The first frames of a camera have no reference: only what is
+absolutely wrong keeps them out, and no operator is needed.
 
 The comparison with a master needs pixels. It is part of measuring a frame: the order names the reference, its address
 is remembered, and a frame whose reference has changed is measured once more. So the cost is bounded by the nights whose

@@ -59,8 +59,8 @@ def against_reference(
     """
     limits, own = settings.screening, references.own
     if own is not None and references.is_alike:
-        yield from _pixels(frame, plane, label, figures, own, references.pedestal, limits)
-    elif frame.kind is Kind.DARK and references.pedestal is not None:
+        yield from _pixels(frame, plane, label, figures, own, references.bias, limits)
+    elif frame.kind is Kind.DARK and references.bias is not None:
         yield from _rate(frame, plane, label, figures, references, settings)
 
 
@@ -86,15 +86,27 @@ def _pixels(
             yield Finding("pattern", keeps_out=True, text=f"{_outlier_words(share, limits)} against {name}")
         return
     expected = own.figures.get((_NOISES[frame.kind], label))
+    noise, ratio = _noise(noise, expected, max(len(own.master.members), 1))
     differences = _Differences(
         offset,
-        max(noise if expected is None else expected, _SMALLEST_NOISE_ADU),
-        None if expected is None else max(noise, _SMALLEST_NOISE_ADU) / max(expected, _SMALLEST_NOISE_ADU),
+        noise,
+        ratio,
         figures.get(("structure_from_master_adu", label), 0.0),
         share,
         _dark_signal(own, pedestal, label) if frame.kind is Kind.DARK else None,
     )
     yield from _judge(frame.kind, differences, name, limits)
+
+
+def _noise(spread: float, expected: float | None, members: int) -> tuple[float, float | None]:
+    """Return the noise of one frame of the reference, and that of this frame over it if the reference tells its own.
+
+    The spread is that of the difference: the master has its share in it, a part of the noise of its members.
+    """
+    if expected is None:
+        return max(spread / (1 + 1 / members) ** 0.5, _SMALLEST_NOISE_ADU), None
+    own = max(spread**2 - expected**2 / members, 0.0) ** 0.5
+    return max(expected, _SMALLEST_NOISE_ADU), max(own, _SMALLEST_NOISE_ADU) / max(expected, _SMALLEST_NOISE_ADU)
 
 
 def _judge(kind: Kind, found: _Differences, name: str, limits: Screening) -> Iterator[Finding]:
@@ -161,7 +173,7 @@ def _rate(
     settings: Settings,
 ) -> Iterator[Finding]:
     """Look at the signal of a dark above its bias, and at its rate if there are earlier darks of another exposure."""
-    limits, own, pedestal = settings.screening, references.own, references.pedestal
+    limits, own, pedestal = settings.screening, references.own, references.bias
     level = figures.get(("dark_level_adu", label))
     bias = None if pedestal is None else pedestal.figures.get(("bias_level_adu", label))
     if pedestal is None or level is None or bias is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ingestd.records import Finding, FrameRecord, Kind, Metric, Plane, Verdict
 from ingestd.rules.screening.comparing import against_reference
-from ingestd.rules.screening.references import Figures, References, figures_of
+from ingestd.rules.screening.references import Figures, References, figures_of, plane_labels
 from ingestd.settings import Screening, Settings
 
 _NO_LIGHT_SIGMA = 6.0
@@ -27,8 +27,7 @@ def verdict(frame: FrameRecord, figures: Sequence[Metric], references: Reference
     """
     table, limits = figures_of(figures), settings.screening
     found = [*_exposure(frame, limits)]
-    for plane in frame.planes:
-        label = plane.index if len(frame.planes) > 1 else None
+    for plane, label in zip(frame.planes, plane_labels(frame), strict=True):
         own = list(_alone(frame, plane, label, table, limits))
         if not any(finding.keeps_out for finding in own):
             pedestal = _pedestal(plane, label, table, references, settings)
@@ -40,7 +39,7 @@ def verdict(frame: FrameRecord, figures: Sequence[Metric], references: Reference
         frame.frame_id,
         tuple(found),
         "" if references.own is None else references.own.master.master_id,
-        "" if references.pedestal is None else references.pedestal.master.master_id,
+        "" if references.bias is None else references.bias.master.master_id,
     )
 
 
@@ -48,8 +47,7 @@ def light_findings(frame: FrameRecord, figures: Sequence[Metric], settings: Sett
     """Return what is odd about a science frame that was reduced; nothing here keeps it from anything."""
     table, limit = figures_of(figures), settings.screening.light_max_level
     found = []
-    for plane in frame.planes:
-        label = plane.index if len(frame.planes) > 1 else None
+    for plane, label in zip(frame.planes, plane_labels(frame), strict=True):
         sky, full = table.get(("sky_level_adu", label)), full_scale_adu(frame, plane)
         if sky is not None and full is not None and sky > limit * full:
             text = (
@@ -111,13 +109,13 @@ def _alone(
 def _pedestal(
     plane: Plane, label: int | None, figures: Figures, references: References, settings: Settings
 ) -> float | None:
-    """Return what lies below the signal of a raw dark or flat, ADU: its overscan and the bias above that."""
+    """Return what lies below the light of a raw flat, ADU: its overscan, and the masters above that."""
     overscan = figures.get(("overscan_level_adu", label))
     is_corrected = settings.reduction.overscan and plane.has_overscan
-    bias = None if references.pedestal is None else references.pedestal.figures.get(("bias_level_adu", label))
+    below = references.pedestal_adu(label)
     if not is_corrected:
-        return bias
-    return None if overscan is None else overscan + (bias or 0.0)
+        return below
+    return None if overscan is None else overscan + (below or 0.0)
 
 
 def _level(
@@ -152,7 +150,7 @@ def _flat_level(
     signal = level - (pedestal_adu or 0.0)
     most = "at most " if pedestal_adu is None else ""
     if signal <= _NO_LIGHT_SIGMA * noise:
-        text = f"the light is {most}{signal:.1f} ADU at a noise of {noise:.1f} ADU: was the lamp off?"
+        text = f"the light is {most}{signal:.1f} ADU at a noise of {noise:.1f} ADU, as with the lamp off"
         yield Finding("flat_without_light", keeps_out=True, text=text)
     elif signal < limits.flat_min_signal_to_noise * noise:
         text = (

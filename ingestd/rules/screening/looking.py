@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as calendar_date
 from typing import Protocol
 
 from ingestd.records import (
+    Calibration,
     FrameInput,
     FrameRecord,
     Group,
@@ -27,6 +28,7 @@ from ingestd.rules.screening.references import (
     References,
     Standard,
     figures_of,
+    plane_labels,
     references_for,
     valid_d,
 )
@@ -76,13 +78,22 @@ class Screener:
     ----------
     view : View
     settings : Settings
+    calibrate : callable
+        The masters that a flat is calibrated with before it is combined.
     can_measure : callable
         Whether a job may be tried now, given its address; what cannot be measured is judged by what is known of it.
     """
 
-    def __init__(self, view: View, settings: Settings, can_measure: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        view: View,
+        settings: Settings,
+        calibrate: Callable[[FrameRecord], Calibration],
+        can_measure: Callable[[str], bool],
+    ) -> None:
         self._view = view
         self._settings = settings
+        self._calibrate = calibrate
         self._can_measure = can_measure
         self._standards: dict[str, Standard] = {}
 
@@ -91,7 +102,7 @@ class Screener:
         own, biases = self._masters(group.kind, group, night), self._masters(Kind.BIAS, group, night)
         jobs, verdicts, is_settled = [], [], True
         for measured in self._view.measured_frames(group, night):
-            chosen = references_for(measured.frame, own, biases, self._settings)
+            chosen = self._chosen(measured.frame, own, biases)
             job = self._job(measured.frame, chosen)
             if job is not None and job.job_id != measured.job_id and self._can_measure(job.job_id):
                 jobs.append(job)
@@ -107,7 +118,12 @@ class Screener:
         group = Group(frame.camera, frame.kind, frame.configuration.key(), frame.filter_name)
         night = frame.night or ""
         own, biases = (self._masters(kind, group, night) if night else [] for kind in (frame.kind, Kind.BIAS))
-        return self._job(frame, references_for(frame, own, biases, self._settings))
+        return self._job(frame, self._chosen(frame, own, biases))
+
+    def _chosen(self, frame: FrameRecord, own: list[Master], biases: list[Master]) -> Chosen:
+        """Return the masters that a frame is judged by."""
+        chosen = references_for(frame, own, biases, self._settings)
+        return chosen if frame.kind is not Kind.FLAT else replace(chosen, calibration=self._calibrate(frame))
 
     def _masters(self, kind: Kind, group: Group, night: str) -> list[Master]:
         """Return the masters of a kind that may be a reference in a night."""
@@ -122,18 +138,32 @@ class Screener:
         path = self._view.path_of(frame.frame_id)
         if path is None:
             return None
-        inputs: list[MasterInput] = []
-        if chosen.own is not None and chosen.is_alike:
-            inputs.append(addresses.reference_input(chosen.own, "reference", self._settings))
-            if frame.kind is Kind.FLAT and chosen.pedestal is not None:
-                inputs.append(addresses.reference_input(chosen.pedestal, "pedestal", self._settings))
+        inputs: tuple[MasterInput, ...] = ()
+        levels: tuple[float | None, ...] = ()
+        own = self._standard(chosen.own) if chosen.is_alike else None
+        if own is not None:
+            inputs = (addresses.reference_input(own.master, self._settings),)
+            inputs += addresses.inputs_of(chosen.calibration, self._settings)
+            levels = tuple(own.figures.get(("flat_level_adu", label)) for label in plane_labels(frame))
         arithmetic = addresses.arithmetic_of(self._settings)
-        member, sigma = FrameInput(frame, path, tuple(inputs)), self._settings.screening.outlier_sigma
-        return MeasureFrame(addresses.of_measurement(member, arithmetic, sigma), member, arithmetic, sigma)
+        member, sigma = FrameInput(frame, path, inputs), self._settings.screening.outlier_sigma
+        job_id = addresses.of_measurement(member, arithmetic, sigma)
+        return MeasureFrame(job_id, member, arithmetic, sigma, levels if frame.kind is Kind.FLAT else ())
 
     def _references(self, chosen: Chosen) -> References:
         """Return the masters with their figures."""
-        return References(self._standard(chosen.own), chosen.is_alike, self._standard(chosen.pedestal))
+        own = self._standard(chosen.own)
+        if chosen.calibration is None:
+            return References(own, chosen.is_alike, self._standard(chosen.bias))
+        used = {match.master.kind: match for match in chosen.calibration.matches}
+        bias, dark = used.get(Kind.BIAS), used.get(Kind.DARK)
+        return References(
+            own,
+            chosen.is_alike,
+            None if bias is None else self._standard(bias.master),
+            None if dark is None else self._standard(dark.master),
+            None if dark is None or dark.how == "exact" else dark.exposure_ratio,
+        )
 
     def _standard(self, master: Master | None) -> Standard | None:
         """Return a master with its figures, read once in a look."""

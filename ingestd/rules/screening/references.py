@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingestd.records import FrameRecord, Kind, Master, Metric
+from ingestd.records import Calibration, FrameRecord, Kind, Master, Metric
 from ingestd.rules import groups
 from ingestd.settings import Masters, Settings
 
@@ -26,21 +26,33 @@ class References:
     """What a frame is compared with, each None where there is none.
 
     ``own`` is the master of its group; ``is_alike`` says that their pixels can be compared, which a dark of another
-    exposure cannot. ``pedestal`` is the bias that lies under a dark or a flat.
+    exposure cannot. ``bias`` lies under a dark or a flat; ``dark`` under a flat, scaled by ``dark_ratio`` unless that
+    is None: an exact dark carries its bias.
     """
 
     own: Standard | None
     is_alike: bool
-    pedestal: Standard | None
+    bias: Standard | None
+    dark: Standard | None = None
+    dark_ratio: float | None = None
+
+    def pedestal_adu(self, label: int | None) -> float | None:
+        """Return what lies under the light of a flat, ADU above the overscan where there is one; None if unknown."""
+        bias = None if self.bias is None else self.bias.figures.get(("bias_level_adu", label))
+        dark = None if self.dark is None else self.dark.figures.get(("dark_level_adu", label))
+        if dark is None or (self.dark_ratio is not None and bias is None):
+            return bias
+        return dark if self.dark_ratio is None or bias is None else bias + self.dark_ratio * (dark - bias)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The masters of ``References`` without their figures."""
+    """The masters of ``References`` without their figures; for a flat those that it is calibrated with."""
 
     own: Master | None
     is_alike: bool
-    pedestal: Master | None
+    bias: Master | None
+    calibration: Calibration | None = None
 
 
 def figures_of(metrics: Iterable[Metric]) -> Figures:
@@ -48,8 +60,13 @@ def figures_of(metrics: Iterable[Metric]) -> Figures:
     return {(metric.name, metric.plane): metric.value for metric in metrics if not metric.channel}
 
 
+def plane_labels(frame: FrameRecord) -> tuple[int | None, ...]:
+    """Return under which number the figures of each plane stand: its HDU, None where there is one plane only."""
+    return tuple(plane.index if len(frame.planes) > 1 else None for plane in frame.planes)
+
+
 def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[Master], settings: Settings) -> Chosen:
-    """Return the reference of a calibration frame and the bias below it.
+    """Return the reference of a calibration frame and, for a dark, the bias below it.
 
     Given a frame and the masters of its camera and configuration, the reference is that of the latest earlier night at
     its temperature (and, of a dark, at its exposure; failing that, at any), no older than such a master is valid. The
@@ -60,16 +77,17 @@ def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[M
     frame : FrameRecord
         With a night.
     own, biases : sequence of Master
-        Of the frame's group, and biases of its configuration, in any order. For a bias there is none below it.
+        Of the frame's group, and biases of its configuration, in any order.
     settings : Settings
         Tolerances (``matching``) and validity (``masters``).
     """
+    own, biases = ([it for it in masters if it.members] for masters in (own, biases))  # made elsewhere: judges nobody
     night = frame.night or ""
     earlier = [master for master in own if master.night < night and _fits(frame, master, settings)]
     alike = [master for master in earlier if _is_alike(frame, master, settings)]
     below = [master for master in biases if master.night <= night and _fits(frame, master, settings)]
     reference = _latest(frame, alike or earlier)
-    return Chosen(reference, bool(alike), None if frame.kind is Kind.BIAS else _latest(frame, below))
+    return Chosen(reference, bool(alike), _latest(frame, below) if frame.kind is Kind.DARK else None)
 
 
 def valid_d(kind: Kind, masters: Masters) -> float:
@@ -84,8 +102,6 @@ def _fits(frame: FrameRecord, master: Master, settings: Settings) -> bool:
         return False
     if master.kind is Kind.FLAT:
         return master.filter_name == frame.filter_name
-    if frame.kind is Kind.FLAT:
-        return True
     limits = settings.matching
     limit_c = limits.bias.max_delta_temp_c if master.kind is Kind.BIAS else limits.dark.max_delta_temp_c
     if frame.ccd_temp_c is None or master.ccd_temp_c is None:
