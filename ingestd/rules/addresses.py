@@ -60,7 +60,7 @@ def of_master(job: BuildMaster) -> str:
     members = sorted(_member(member) for member in job.members)
     kind = job.group.kind.value
     several = [astuple(it) for it in job.electronics]
-    parts = (job.group.filter_name, members, astuple(job.arithmetic), *([several] if several else []))
+    parts = (job.group.filter_name, members, astuple(job.arithmetic), job.gain_e_per_adu, several)
     return _digest("master", kind, ALGORITHMS[kind], *parts)
 
 

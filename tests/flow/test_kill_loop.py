@@ -18,5 +18,7 @@ def test_kills_at_random_instants_leave_no_violation_and_the_bytes_of_an_undistu
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_loop_finds_a_deliberate_fault(tmp_path, variant):
-    report = KillLoop(tmp_path / "loop", kills=60, seed=7, variant=variant, stop_at_first=True, budget_s=BUDGET_S).run()
+    report = KillLoop(
+        tmp_path / "loop", kills=60, seed=7, variant=variant, stop_at_first=True, budget_s=2 * BUDGET_S
+    ).run()
     assert report.violations, f"the fault {variant!r} went unseen through {report.kills} kills"

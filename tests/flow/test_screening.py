@@ -1,4 +1,4 @@
-"""Frames whose pixels contradict their headers: none enters a master, each says why, and an operator has the last word."""
+"""Frames whose pixels contradict their headers enter no master, say why, and an operator has the last word."""
 
 import json
 import random
@@ -49,7 +49,8 @@ def striped(pixels):
 def write(place, kind, index, evening=SECOND, *, camera=CAMERA, change=None, name=None, **more):
     """Write one frame of an evening, its pixels changed; return its name."""
     hours = {Kind.BIAS: 17.5, Kind.DARK: 18.0, Kind.FLAT: 19.0, Kind.LIGHT: 20.5}[kind]
-    start = datetime(evening.year, evening.month, evening.day, tzinfo=UTC) + timedelta(hours=hours, seconds=200 * index)
+    midnight = datetime(evening.year, evening.month, evening.day, tzinfo=UTC)
+    start = midnight + timedelta(hours=hours, seconds=200 * index)
     fields = {
         Kind.BIAS: {"exposure_s": 0.0},
         Kind.DARK: {"exposure_s": 120.0},
@@ -103,7 +104,7 @@ def second_evening(place):
     return place
 
 
-# --- what is wrong by itself, on the first night of a camera -----------------------------------------------------------
+# --- what is wrong by itself, on the first night of a camera ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_every_bad_frame_of_three_nights_is_found_and_no_other(at_once):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_any_order_of_arrival_ends_with_the_same_verdicts_and_bytes(nights, at_once, tmp_path, seed):
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     with observatory(tmp_path) as place:
         for name, content in chance.sample(nights, len(nights)):
             (place.incoming / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""A frame against a master: figures of differences that were put in. Seeds are fixed; tolerances are standard errors."""
+"""A frame against a master: figures of differences that were put in. Seeds are fixed, tolerances standard errors."""
 
 import numpy as np
 import pytest

@@ -77,6 +77,9 @@ def read_setup(
     extra = [(keyword, value) for keyword in (*GENERIC["detector"], *GENERIC["orientation"])
              if keyword in cards and (value := text(cards[keyword]))]  # fmt: skip
     extra += [(keyword, text(cards.get(keyword.upper()))) for keyword in extra_match]
+    if any(plane.has_overscan for plane in planes):
+        # a master of such frames lost its level to the overscan: it must never meet a frame that keeps it
+        extra.append(("overscan", "yes"))
     configuration = Configuration(
         instrument=instrument[0] if instrument else "",
         width_px=planes[0].shape[1] if planes else 0,
