@@ -3,22 +3,24 @@
 The rooms, from the top of the stairs to the bottom; a room imports only from rooms below it::
 
     __main__.py     python -m ingestd
-    cli.py          the commands: parse, call, print, exit code
-    daemon.py       the process: signals, stop flag, the tick, the single database writer, sd_notify
-    flow.py         the path of a frame: arrive -> plan -> submit -> record
+    cli/            the commands: parse, call, print, exit code
+    daemon.py       the process: signals, stop flag, the rounds, the single database writer, the notes to systemd
+    flow/           the path of a frame: arrive -> look -> submit -> record; recovery; an operator's commands
     web/            /metrics, /live, /ready on a read-only connection of its own
     api.py          the typed Python API for people
-    jobs.py         what a worker executes: read pixels, compute, write the product
-    simulator.py    a synthetic camera of known truth; the demo and the tests use it
-    rules/          decisions on records: dialects, groups, matching, planning, coverage
-    pixels/         arithmetic on arrays: combine, steps, quality
-    doors/          the outside: fitsfile, catalogue, schema, watcher, executors, control, exporter
+    jobs/           what a worker executes: measure, combine, reduce, write the product
+    simulator/      a synthetic camera of known truth; the demo and the tests use it
+    rules/          decisions on records: dialects, groups, matching, planning, screening (pixels against headers),
+                    coverage (what to take), proposing (settings from headers), addresses (the name of all that is made)
+    pixels/         arithmetic on arrays: combine, steps, quality, cosmics
+    doors/          the outside: fitsfile, catalogue and schema, watcher, executors, control, exporter, store, systemd
     settings.py     config.toml -> frozen sections
     metrics.py      the table METRICS
     records.py      the values that flow
     errors.py       the exception tree
 
 The path of a frame: a settled path is pre-read and hashed (doors), becomes a FrameRecord (rules), is added to the
-catalogue (doors); planning (rules) says which jobs are due; a worker (jobs, pixels) measures, combines or reduces and
-writes an immutable product; the outcome is recorded in one transaction. Whatever is in memory is a cache.
+catalogue (doors); planning (rules) says which jobs are due: a calibration frame is measured once, a master is combined
+from frames that screening let pass, a science frame is reduced; a worker (jobs, pixels) does it and writes an immutable
+product; the outcome is recorded in one transaction. Whatever is in memory is a cache.
 """

@@ -5,6 +5,7 @@
     ├── FrameRejected       quarantine the frame with the reason; it is not retried by itself
     ├── FrameChanged        the bytes are no longer those of the job's frame: look at the path again
     ├── ProductNotWritten   our side failed (disk full, I/O error): retry with back-off
+    │   └── MasterLost      a recorded master is gone or damaged: build it again
     ├── SettingsInvalid     refuse to start, exit status 2
     ├── CatalogueUnusable   refuse to start: the database is not ours, too new, or on a network file system
     └── LockHeld            another daemon owns the data directory, exit status 75
@@ -60,6 +61,22 @@ class FrameChanged(IngestdError):
 
 class ProductNotWritten(IngestdError):
     """A product could not be written completely; nothing stands under its final name."""
+
+
+class MasterLost(ProductNotWritten):
+    """The file of a recorded master is missing or damaged: build it again.
+
+    Parameters
+    ----------
+    path : str
+        Where it should lie.
+    what : str
+        What was found instead.
+    """
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path
 
 
 class SettingsInvalid(IngestdError):

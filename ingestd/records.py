@@ -593,6 +593,7 @@ class Step:
 class Outcome:
     """What became of a job.
 
+    ``lost_master`` is the path of a master that the job needed and did not find whole.
     ``doubts`` are sentences about the raw file that do not stop the job (a DATASUM that does not agree).
     ``status``: ``done``; ``changed`` (the file is no longer the job's frame); ``rejected`` (``frame_id`` names the
     frame whose content is at fault); ``disk_full``; ``failed`` (our side, retried); ``crashed`` (the worker died).
@@ -607,6 +608,7 @@ class Outcome:
     steps: tuple[Step, ...] = ()
     metrics: tuple[Metric, ...] = ()
     doubts: tuple[str, ...] = ()
+    lost_master: str = ""
     seconds: float = 0.0
 
 

@@ -348,6 +348,12 @@ def _check_together(settings: Settings, origin: str) -> None:
             raise SettingsInvalid(
                 f"{origin}: masters.{kind}.minimum = {rule.minimum}: larger than maximum = {rule.maximum}"
             )
+    screening = settings.screening
+    if screening.flat_min_level >= screening.flat_max_level:
+        raise SettingsInvalid(
+            f"{origin}: screening.flat_min_level = {screening.flat_min_level}: not below flat_max_level = "
+            f"{screening.flat_max_level}: no flat would be good"
+        )
     data = settings.data_dir.resolve()
     for root in settings.roots:
         if data.is_relative_to(root.resolve()):

@@ -1,4 +1,4 @@
-"""Settings: config.toml as shipped equals the defaults, and every mistake is named with key, value and what is allowed."""
+"""Settings: config.toml as shipped equals the defaults; a mistake is named with key, value and what is allowed."""
 
 import dataclasses
 import re
@@ -52,6 +52,7 @@ def test_commented_keys_are_valid_when_uncommented():
         ({"masters": {"sigma": -1}}, ["masters.sigma = -1.0", "between 1 and 100"]),
         ({"masters": {"sigma": float("nan")}}, ["masters.sigma = nan", "between 1 and 100"]),
         ({"masters": {"bias": {"minimum": 9, "maximum": 4}}}, ["masters.bias.minimum = 9", "maximum = 4"]),
+        ({"screening": {"flat_min_level": 0.95}}, ["screening.flat_min_level = 0.95", "flat_max_level = 0.9"]),
         ({"web": []}, ["web = []", "must be a table"]),
         ({"web": {"port": 70000}}, ["web.port = 70000", "between 0 and 65535"]),
         ({"arrival": {"polling": "allways"}}, ["arrival.polling = 'allways'", "'auto'", "did you mean 'always'"]),
@@ -62,7 +63,10 @@ def test_commented_keys_are_valid_when_uncommented():
         ({"camera": [{"name": "a", "directories": "x"}]}, ["camera.directories = 'x'", "must be a list"]),
         ({"camera": [{"name": "a", "requires": ["drak"]}]}, ["camera.requires = 'drak'", "bias, dark and flat"]),
         ({"camera": [{"name": "a", "match": {"INSTRUME": []}}]}, ["camera.match", "table of single values"]),
-        ({"camera": [{"name": "a", "amplifiers": [{"overscan": "[1:5,1:9]"}]}]}, ["camera.amplifiers.section", "missing"]),
+        (
+            {"camera": [{"name": "a", "amplifiers": [{"overscan": "[1:5,1:9]"}]}]},
+            ["camera.amplifiers.section", "missing"],
+        ),
         (
             {"camera": [{"name": "a", "amplifiers": [{"section": "1:5"}]}]},
             ["camera.amplifiers.section = '1:5'", "[1:1024,1:2048]"],
@@ -76,7 +80,11 @@ def test_commented_keys_are_valid_when_uncommented():
             ["camera.amplifiers.gain_e_per_adu = 0.0", "between 0.0001 and 10000"],
         ),
         (
-            {"camera": [{"name": "a", "amplifiers": [{"section": "[1:5,1:9]", "name": "2"}, {"section": "[6:9,1:9]"}]}]},
+            {
+                "camera": [
+                    {"name": "a", "amplifiers": [{"section": "[1:5,1:9]", "name": "2"}, {"section": "[6:9,1:9]"}]}
+                ]
+            },
             ["camera.amplifiers.name = '2'", "two amplifiers"],
         ),
         ({"paths": {"data": "incoming/data"}}, ["paths.data = 'incoming/data'", "inside the watched directory"]),

@@ -87,6 +87,7 @@ class Flow:
         self._polls: deque[Poll] = deque()
         self._arrived: deque[Arrived] = deque()
         self._outcomes: deque[Outcome] = deque()
+        self._landed: list[str] = []
         self._look_is_due = True
         self._next_look: datetime | None = None
         self._is_begun = False
@@ -263,16 +264,17 @@ class Flow:
         """Record every finished job, each in one transaction."""
         self._outcomes.extend(self._executor.finished())
         moved = bool(self._outcomes)
-        landed = [outcome.job_id for outcome in self._outcomes]
         while self._outcomes:
             outcome = self._outcomes[0]
             if outcome.status == "disk_full":
                 self._pause(now, outcome.reason)
             self._recorder.record(outcome, now)
+            self._landed.append(outcome.job_id)
             self._outcomes.popleft()
             self.look_soon()
-        if landed:
-            self._catalogue.land(landed)
+        if self._landed:
+            self._catalogue.land(self._landed)
+            self._landed.clear()
         return moved
 
     # --- space --------------------------------------------------------------------------------------------------------

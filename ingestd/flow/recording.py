@@ -81,11 +81,16 @@ class Recorder:
 
     def _record_verdict(self, verdict: Verdict, now: datetime) -> None:
         """Record what the pixels of a frame say, and say so where they keep it out of masters."""
-        if self._catalogue.record_verdict(verdict, now):
-            name = self._catalogue.path_of(verdict.frame_id) or verdict.frame_id[:8]
+        change = self._catalogue.record_verdict(verdict, now)
+        name = self._catalogue.path_of(verdict.frame_id) or verdict.frame_id[:8]
+        if change == "kept out":
             text = f"{verdict.reason}: {verdict.detail}"
             _log.warning("Contradicted: %a: %s", name, text)
             self._catalogue.add_event("warning", "contradicted", Path(name).name, text, now)
+        elif change == "let in":
+            text = "its reference has changed, nothing speaks against it any more"
+            _log.info("Cleared: %a: %s", name, text)
+            self._catalogue.add_event("info", "cleared", Path(name).name, text, now)
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -182,6 +187,8 @@ class Recorder:
 
     def _record_trouble(self, job: Job, outcome: Outcome, now: datetime) -> None:
         """Record a job that failed, changed under our hands, or killed its worker; say when it is tried again."""
+        if outcome.lost_master:
+            self._catalogue.lose_master(str(Path(outcome.lost_master).relative_to(self.settings.data_dir)), now)
         before = self._catalogue.failure(job.job_id)
         is_death = outcome.status == "crashed"
         deaths = (before.deaths if before else 0) + is_death

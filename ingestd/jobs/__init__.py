@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 
 from ingestd.doors import fitsfile
-from ingestd.errors import FrameChanged, FrameRejected, ProductNotWritten
+from ingestd.errors import FrameChanged, FrameRejected, MasterLost, ProductNotWritten
 from ingestd.jobs.masters import build_master
 from ingestd.jobs.measuring import measure_dark, measure_frame
 from ingestd.jobs.science import reduce_frame
@@ -36,6 +36,8 @@ class Worker:
             outcome = Outcome(job.job_id, "changed", str(error))
         except FrameRejected as error:
             outcome = Outcome(job.job_id, "rejected", str(error), frame_id=error.frame_id or _only_frame(job))
+        except MasterLost as error:
+            outcome = Outcome(job.job_id, "failed", str(error), lost_master=error.path)
         except ProductNotWritten as error:
             outcome = Outcome(job.job_id, "disk_full" if fitsfile.is_disk_full(error) else "failed", str(error))
         except (OSError, MemoryError) as error:

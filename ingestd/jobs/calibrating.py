@@ -12,7 +12,7 @@ import numpy as np
 from ingestd.jobs.counting import sampled_overscan
 from ingestd.jobs.headers import AmplifierFacts, amplifier_facts, section_words
 from ingestd.jobs.inputs import calibration_of, master_planes, planes_of, saturation_of
-from ingestd.jobs.parts import amplifiers_of
+from ingestd.jobs.parts import Part, amplifiers_of, disagreement
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import RowReader
 from ingestd.pixels.steps import PlaneCalibration, takes_overscan
@@ -200,19 +200,26 @@ def _disagreements(job: ReduceFrame, readers: Sequence[RowReader]) -> Iterator[s
     """
     planes = job.member.frame.planes
     for index, (plane, reader) in enumerate(zip(planes, readers, strict=True)):
+        label = plane.index if len(planes) > 1 else None
         for part in amplifiers_of(plane):
             fact = _bias_fact(job, index, part.amplifier)
-            if part.overscan is None or fact is None or fact.read_noise_adu is None:
+            if part.overscan is None or fact is None:
                 continue
-            offset, what = fact.level_adu, "the bias lies {:+.1f} ADU from its overscan"
+            offset, words = fact.level_adu, "the bias lies {:+.1f} ADU from its overscan"
             if not job.arithmetic.overscan:
-                samples = sampled_overscan(reader, part, job.arithmetic.overscan_skip_px)
-                level = quality.overscan_level_adu(samples).value if samples is not None else None
-                offset = None if level is None or fact.level_adu is None else level - fact.level_adu
-                what = "the overscan of this frame lies {:+.1f} ADU from the master bias"
-            if offset is not None and abs(offset) > fact.read_noise_adu:
-                where = f" (amplifier {part.name})" if part.name else f" (HDU {plane.index})" if len(planes) > 1 else ""
-                yield f"{what.format(offset)}, read noise {fact.read_noise_adu:.1f} ADU{where}"
+                offset = _drift(reader, part, job.arithmetic.overscan_skip_px, fact.level_adu)
+                words = "the overscan of this frame lies {:+.1f} ADU from the master bias"
+            said = disagreement(words, offset, fact.read_noise_adu, part, label)
+            if said:
+                yield said
+
+
+def _drift(reader: RowReader, part: Part, skip_px: int, level_adu: float | None) -> float | None:
+    """Return how far the overscan of a frame is from the level of a master bias, or None if one is unknown."""
+    samples = sampled_overscan(reader, part, skip_px)
+    if samples is None or level_adu is None:
+        return None
+    return quality.overscan_level_adu(samples).value - level_adu
 
 
 def _gain_words(calibrations: Sequence[PlaneCalibration]) -> str:

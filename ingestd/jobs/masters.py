@@ -14,13 +14,15 @@ from ingestd.jobs.flats import build_flats, relative_gains
 from ingestd.jobs.inputs import calibration_of
 from ingestd.jobs.measuring import figures
 from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain, open_members
-from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, raw_bands
+from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, mean_noise, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.quality import Estimate
 from ingestd.pixels.steps import CalibratedReader
 from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome
 from ingestd.settings import Limits
+
+_LEVEL_WORDS = "the biases lie {:+.1f} ADU from their overscan"
 
 
 def build_master(job: BuildMaster, limits: Limits) -> Outcome:
@@ -52,7 +54,8 @@ def build_master(job: BuildMaster, limits: Limits) -> Outcome:
                     writer.write(number, 0, array)
         sha256, size = writer.commit()
     metrics = tuple(figure for plane in built for figure in plane.metrics)
-    return Outcome(job.job_id, "done", sha256=sha256, size_bytes=size, metrics=metrics)
+    doubts = tuple(doubt for plane in built for doubt in plane.doubts)
+    return Outcome(job.job_id, "done", sha256=sha256, size_bytes=size, metrics=metrics, doubts=doubts)
 
 
 def _is_evened(job: BuildMaster) -> bool:
@@ -106,7 +109,14 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
         )
         for number, part in enumerate(parts)
     ]
-    return BuiltPlane(master.mean, master.error, master.mask, tuple(metrics), headers.plane_cards(facts, label))
+    doubts = [
+        words
+        for fact in facts
+        if job.arithmetic.overscan
+        and (words := disagreement(_LEVEL_WORDS, fact.level_adu, fact.read_noise_adu, fact.part, label))
+    ]
+    cards = headers.plane_cards(facts, label)
+    return BuiltPlane(master.mean, master.error, master.mask, tuple(metrics), cards, tuple(doubts))
 
 
 def _noise_in_electrons(

@@ -19,13 +19,14 @@ Source = tuple[FrameInput, fitsfile.FrameReader]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltPlane:
-    """One plane of a master, float32, float32, uint8, what was measured on it, and its own cards."""
+    """One plane of a master, float32, float32, uint8, what was measured on it, its own cards, what is odd about it."""
 
     signal: Float32
     error: Float32
     mask: Mask
     metrics: tuple[Metric, ...]
     cards: list[bytes]
+    doubts: tuple[str, ...] = ()
 
 
 def open_members(job: BuildMaster, limits: Limits, stack: ExitStack) -> list[Source]:

@@ -114,6 +114,26 @@ def is_mosaic(bayer: str) -> bool:
     return sorted(bayer) == sorted("RGGB")
 
 
+def disagreement(words: str, offset_adu: float | None, noise_adu: float | None, part: Part, label: int | None) -> str:
+    """Return a sentence where a level is off by more than the read noise of a pixel, else an empty text.
+
+    Parameters
+    ----------
+    words : str
+        What is off, with a place for the number.
+    offset_adu, noise_adu : float or None
+        None if unknown: then nothing is said.
+    part : Part
+        The amplifier.
+    label : int or None
+        HDU number of its plane, where there are several.
+    """
+    if offset_adu is None or noise_adu is None or abs(offset_adu) <= noise_adu:
+        return ""
+    where = f" (amplifier {part.name})" if part.name else "" if label is None else f" (HDU {label})"
+    return f"{words.format(offset_adu)}, read noise {noise_adu:.1f} ADU{where}"
+
+
 def _colours(bayer: str) -> list[tuple[str, int, int]]:
     """Return the colours with their row and column, red first; a green is named after the other colour of its row."""
     found = []

@@ -74,7 +74,7 @@ def test_contradicted_frame_is_put_aside_and_its_nights_are_stale(catalogue):
     good, bad = frame("good"), frame("bad", minute=1)
     add_measured(catalogue, good, bad, frame("later", day=13), frame("too late", day=14))
     settle_all(catalogue)
-    assert judge(catalogue, bad, BAD)
+    assert judge(catalogue, bad, BAD) == "kept out"
     assert reason(catalogue, bad) == "quarantined bias_with_flux"
     assert "846 ADU too bright" in catalogue.standing_frame(bad.frame_id).detail
     assert bad.frame_id not in usable(catalogue)
@@ -96,7 +96,7 @@ def test_verdict_that_is_lifted_lets_the_frame_in_again(catalogue):
     add_measured(catalogue, record)
     judge(catalogue, record, BAD)
     settle_all(catalogue)
-    judge(catalogue, record)
+    assert judge(catalogue, record) == "let in"
     assert (reason(catalogue, record), usable(catalogue)) == ("done catalogued", [record.frame_id])
     assert record.frame_id in {row["frame_id"] for row in catalogue.qa_rows()}
     assert stale_nights(catalogue) == [("bias", "10")]

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -281,8 +280,3 @@ def signal(path: Path) -> np.ndarray:
 def header(path: Path) -> fits.Header:
     """Return the primary header of a product."""
     return fits.getheader(path, memmap=False)
-
-
-def settings_with(settings: Settings, **sections: Any) -> Settings:
-    """Return settings with whole sections replaced."""
-    return replace(settings, **sections)

@@ -45,6 +45,7 @@ class Bench:
     shape: tuple[int, int] = SHAPE
     dark_e_per_s: float = 0.5
     drift_adu: float = 0.0
+    overscan_offset_adu: float = 0.0
     seed: int = 1
     cards: dict[str, object] = field(default_factory=dict)
     shots: int = 0
@@ -74,7 +75,11 @@ class Bench:
             pedestal = amp.bias_adu + self.drift_adu * rng.normal()
             image = pedestal + self.structure()[:, amp.x0 : amp.x1] + charge[:, amp.x0 : amp.x1] / amp.gain
             image = image + rng.normal(0.0, amp.noise_e / amp.gain, image.shape)
-            over = pedestal + rng.normal(0.0, amp.noise_e / amp.gain, (self.shape[0], amp.overscan_px))
+            over = (
+                pedestal
+                + self.overscan_offset_adu
+                + rng.normal(0.0, amp.noise_e / amp.gain, (self.shape[0], amp.overscan_px))
+            )
             found.append(tuple(np.clip(np.rint(part), 0, 65535).astype(np.uint16) for part in (image, over)))
         return found
 

@@ -104,7 +104,7 @@ def second_evening(place):
     return place
 
 
-# --- what is wrong by itself, on the first night of a camera ----------------------------------------------------------
+# --- what is wrong by itself, on the first night of a camera ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,18 @@ import shutil
 import pytest
 
 from ingestd import simulator
+from ingestd.jobs.inputs import master_planes
 from ingestd.records import Kind
-from tests.flow.observatory import Observatory, header, observatory, settings_for, with_cards, write_night, write_shot
+from tests.flow.observatory import (
+    Observatory,
+    header,
+    observatory,
+    settings_for,
+    sha256,
+    with_cards,
+    write_night,
+    write_shot,
+)
 
 LIGHT = "light.fit"
 
@@ -297,3 +307,26 @@ def test_every_suffix_in_any_case_and_depth_is_taken(place, name):
     write_light(place).rename(path)
     place.settle()
     assert place.frame(path.name)["state"] == "provisional"
+
+
+# --- a master that is gone --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harm", ["removed", "damaged"])
+def test_a_master_that_is_lost_is_built_again_with_the_same_bytes(place, harm):
+    write_night(place.incoming)
+    place.settle()
+    before = place.result()
+    (bias,) = place.masters("bias")
+    master_planes.cache_clear()  # the worker of this test lives in the same process
+    path = place.settings.data_dir / bias["path"]
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-2880])
+    write_light(place, index=77, name="late.fit")
+    place.run(120.0)
+    place.settle()
+    assert sha256(path) == bias["sha256"]
+    assert before.items() <= place.result().items()
+    assert place.used("late.fit")

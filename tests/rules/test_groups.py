@@ -270,7 +270,8 @@ def test_unknown_grade_counts_as_the_worst():
 
 
 @pytest.mark.parametrize(
-    ("longitude_deg", "night"), [(None, "2024-03-09"), (0.0, "2024-03-09"), (150.0, "2024-03-10"), (-105.0, "2024-03-09")]
+    ("longitude_deg", "night"),
+    [(None, "2024-03-09"), (0.0, "2024-03-09"), (150.0, "2024-03-10"), (-105.0, "2024-03-09")],
 )
 def test_the_night_begins_at_local_noon(longitude_deg, night):
     """EPOCH is 03:00 UTC: 13:00 at 150 degrees east, after noon of the next night."""

@@ -118,6 +118,6 @@ _PUT_SERIES = """INSERT INTO series (name, camera, kind, filter_name, plane, cha
 _PUT_FIGURE = """INSERT INTO metrics (name, value, error, unit, plane, channel, frame_id, master_id, job_id, camera,
         configuration, kind, filter_name, night, time, current, series_id)
     VALUES (:name, :value, :error, :unit, :plane, :channel, :frame_id, :master_id, :job_id, :camera, :configuration,
-        :kind, :filter_name, :night, :time, :current, (SELECT series_id FROM series WHERE name = :name AND camera = :camera
-            AND kind = :kind AND filter_name = ifnull(:filter_name, '') AND plane = ifnull(:plane, -1)
-            AND channel = :channel))"""
+        :kind, :filter_name, :night, :time, :current, (SELECT series_id FROM series WHERE name = :name
+            AND camera = :camera AND kind = :kind AND filter_name = ifnull(:filter_name, '')
+            AND plane = ifnull(:plane, -1) AND channel = :channel))"""

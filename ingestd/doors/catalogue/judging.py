@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Judging(MasterRecording):
     """What keeps a frame or a master from being used, and what overrules that."""
 
-    def record_verdict(self, verdict: Verdict, now: datetime) -> bool:
+    def record_verdict(self, verdict: Verdict, now: datetime) -> str:
         """Record what the pixels of a calibration frame say; its nights are stale if that changes who is good.
 
         Returns
         -------
-        bool
-            Whether the frame was put aside by this verdict.
+        str
+            ``kept out`` or ``let in`` if the verdict changed where the frame stands, else an empty text.
         """
         row: dict[str, object] = {
             "frame_id": verdict.frame_id,
@@ -38,9 +38,11 @@ class Judging(MasterRecording):
             self._write(_PUT_VERDICT, row)
             self._stand(verdict.frame_id, now)
             if before is None or before["screened"] == verdict.reason:
-                return False
+                return ""
             self._mark_nights_of_frame(verdict.frame_id)
-            return bool(verdict.reason) and before["decision"] is None
+            if before["decision"] is not None or not (verdict.reason or before["screened"]):
+                return ""
+            return "kept out" if verdict.reason else "let in"
 
     def note_findings(self, frame_id: str, findings: Sequence[Finding]) -> None:
         """Keep what is odd about a science frame, for people."""

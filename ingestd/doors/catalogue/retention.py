@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import decode_path, time_text
+from ingestd.doors.catalogue.rows import decode_path, encode_path, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +59,18 @@ class Retention(Reading):
             self._write_many(_PRUNE_REDUCTION, reductions)
             self._write_many(_PRUNE_MASTER, masters)
 
+    def lose_master(self, path: str, now: datetime) -> None:
+        """Write down that the file of a master is no longer whole: its night lacks a master, and builds it again."""
+        parameters = {"path": encode_path(path), "now": time_text(now)}
+        with self.transaction():
+            self._write(_LOSE_MASTER, parameters)
+            self._write(_LACK_MASTER, parameters)
 
+
+_LOSE_MASTER = "UPDATE masters SET pruned_at = :now WHERE path = :path AND pruned_at IS NULL"
+_LACK_MASTER = """UPDATE nights SET stale = 1 FROM masters m WHERE m.path = :path AND nights.camera = m.camera
+    AND nights.kind = m.kind AND nights.configuration = m.configuration
+    AND nights.filter_name = ifnull(m.filter_name, '') AND nights.night = m.night"""
 _PRODUCT_PATHS = """SELECT path, sha256 FROM reductions WHERE pruned_at IS NULL
     UNION ALL SELECT path, sha256 FROM masters WHERE pruned_at IS NULL"""
 _CURRENT_PRODUCTS = "SELECT frame_id, path, night FROM reductions WHERE current = 1 AND pruned_at IS NULL"

@@ -12,7 +12,7 @@ import numpy as np
 from ingestd.doors.fitsfile.header import read_header
 from ingestd.doors.fitsfile.pixels import SAMPLE_TYPES, to_native
 from ingestd.doors.fitsfile.rawfile import open_raw, pread_exactly
-from ingestd.errors import FrameNotReady, FrameRejected, ProductNotWritten
+from ingestd.errors import FrameNotReady, FrameRejected, MasterLost
 from ingestd.settings import Limits
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_master(path: Path, sha256: str | None) -> MasterPlanes:
 
     Raises
     ------
-    ProductNotWritten
+    MasterLost
         If the file is missing, damaged or not one of ours: it must be built again.
     OSError
         If it cannot be read.
@@ -64,16 +64,16 @@ def read_master(path: Path, sha256: str | None) -> MasterPlanes:
     try:
         fd = open_raw(path)
     except (FileNotFoundError, FrameRejected) as error:
-        raise ProductNotWritten(f"{path}: the master is missing") from error
+        raise MasterLost(str(path), "the master is missing") from error
     try:
         header = read_header(fd, _LIMITS)
         found, images = _read_images(fd, header.units, header.stamp.size_bytes)
     except (FrameNotReady, FrameRejected, EOFError) as error:
-        raise ProductNotWritten(f"{path}: the master is damaged: {error}") from error
+        raise MasterLost(str(path), f"the master is damaged: {error}") from error
     finally:
         os.close(fd)
     if sha256 is not None and found != sha256:
-        raise ProductNotWritten(f"{path}: the master is damaged: SHA-256 {found[:8]} instead of {sha256[:8]}")
+        raise MasterLost(str(path), f"the master is damaged: SHA-256 {found[:8]} instead of {sha256[:8]}")
     return _group(path, header.units, images)
 
 
@@ -118,7 +118,7 @@ def _group(path: Path, units: tuple[HeaderUnit, ...], images: list[NDArray[Any] 
     named = {str(unit.cards.get("EXTNAME", "SCI")): unit.index for unit in units if images[unit.index] is not None}
     suffixes = [name.removeprefix("SCI") for name in named if name.startswith("SCI")]
     if not suffixes:
-        raise ProductNotWritten(f"{path}: the master holds no image")
+        raise MasterLost(str(path), "the master holds no image")
 
     def image(name: str) -> NDArray[Any] | None:
         return images[named[name]] if name in named else None
@@ -127,7 +127,7 @@ def _group(path: Path, units: tuple[HeaderUnit, ...], images: list[NDArray[Any] 
     for suffix in suffixes:
         signal = image(f"SCI{suffix}")
         if signal is None or signal.dtype != np.float32:
-            raise ProductNotWritten(f"{path}: the master's image SCI{suffix} is not float32")
+            raise MasterLost(str(path), f"the master's image SCI{suffix} is not float32")
         cards = units[named[f"SCI{suffix}"]].cards
         planes.append(MasterPlane(signal, image(f"UNCERT{suffix}"), image(f"MASK{suffix}"), cards))
     return MasterPlanes(tuple(planes), units[0].cards)

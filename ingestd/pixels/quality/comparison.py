@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Mask = NDArray[np.uint8]
 
 _SAMPLES = 1 << 20
+_BOX_SAMPLES = 1 << 12
+_BLOCK_ROWS = 64
 _BOXES = 8
 _FLAT_BOXES = 16
 _SMALLEST_BOX_PX = 8
@@ -74,14 +76,13 @@ def compare(
     offset = sample.median()
     _, spread, _ = sample.clipped()
     one_frame = max(spread / math.sqrt(1.0 + 1.0 / members), step_adu / math.sqrt(12.0))
-    errors = np.full((1, 1), one_frame / math.sqrt(members), np.float32) if error is None else np.nan_to_num(error)
-    reach = sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)
-    outliers = int(np.count_nonzero(np.abs(difference - np.float32(offset.value)) >= reach))
+    if error is None:
+        error = np.full((1, 1), one_frame / math.sqrt(members), np.float32)
     return Comparison(
         offset,
         Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
         _noise(difference, step_adu),
-        Estimate(float(outliers), None),
+        _outliers(difference, offset.value, one_frame, error, sigma),
     )
 
 
@@ -126,19 +127,18 @@ def compare_flat(
         ratio = np.divide(frame, master, out=frame)
         for colour in _colours(ratio) if is_mosaic else (ratio,):
             for box in _boxes(colour.shape, _FLAT_BOXES):
-                colour[box] /= np.nanmedian(colour[box])
+                colour[box] /= _median(colour[box])
     ratio -= 1
     if mask is not None:
         ratio[(mask & _WORTHLESS) > 0] = 0
-    errors = np.nan_to_num(error, nan=0.0) if error is not None else np.zeros((1, 1), np.float32)
-    if members > 1 and errors.size > 1:
-        sample = errors[_sampled(errors.shape)].astype(np.float64).reshape(-1)
+    if members > 1 and error is not None:
+        sample = np.nan_to_num(error[_sampled(error.shape)]).astype(np.float64).reshape(-1)
         one_frame = math.sqrt(mean_variance(members * sample * sample, members - 1)[0] * level_ratio)
     else:
         one_frame = histogram(ratio[_sampled(ratio.shape)]).clipped()[1]
-    outliers = int(np.count_nonzero(np.abs(ratio) >= sigma * np.sqrt(np.float32(one_frame**2) + errors * errors)))
+        error = np.zeros((1, 1), np.float32)
     unknown = Estimate(math.nan, None)
-    return Comparison(unknown, unknown, unknown, Estimate(float(outliers), None))
+    return Comparison(unknown, unknown, unknown, _outliers(ratio, 0.0, one_frame, error, sigma))
 
 
 def offset_from_master_adu(comparison: Comparison) -> Estimate:
@@ -168,6 +168,18 @@ def outlier_pixels(comparison: Comparison) -> Estimate:
     return comparison.outliers
 
 
+def _outliers(difference: Float32, centre: float, noise: float, error: Float32, sigma: float) -> Estimate:
+    """Return how many pixels are further from the centre than so many combined standard deviations; NaN is not."""
+    count = 0
+    for first in range(0, len(difference), _BLOCK_ROWS):
+        rows = slice(first, first + _BLOCK_ROWS)
+        distance = difference[rows] - np.float32(centre)
+        errors = np.nan_to_num(error[rows] if len(error) > 1 else error)
+        limit = np.float32(sigma**2) * (errors * errors + np.float32(noise**2))
+        count += int(np.count_nonzero(distance * distance >= limit))
+    return Estimate(float(count), None)
+
+
 def _noise(difference: Float32, step_adu: float) -> Estimate:
     """Return the noise of one pixel from its vertical neighbour, so that what is smooth does not count."""
     rows = difference[: len(difference) // 2 * 2]
@@ -178,10 +190,17 @@ def _noise(difference: Float32, step_adu: float) -> Estimate:
 
 
 def _unevenness(image: Float32) -> float:
-    """Return the range of the medians of boxes, each of at most some 4096 pixels spread over it."""
-    step = _odd_step(image.size // _BOXES**2, _SAMPLES // 4 // _BOXES**2)
-    medians = [np.nanmedian(image[box][::step, ::step]) for box in _boxes(image.shape, _BOXES)]
+    """Return the range of the medians of boxes."""
+    medians = [_median(image[box]) for box in _boxes(image.shape, _BOXES)]
     return float(np.nanmax(medians) - np.nanmin(medians))
+
+
+def _median(box: Float32) -> np.float32:
+    """Return the median of some 4096 pixels spread over a box, or NaN if none of them is finite."""
+    step = _odd_step(box.size, _BOX_SAMPLES)
+    values = box[::step, ::step]
+    finite = values[np.isfinite(values)]
+    return np.float32(np.median(finite) if finite.size else np.nan)
 
 
 def _boxes(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]:

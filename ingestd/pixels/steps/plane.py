@@ -179,7 +179,7 @@ def _check_numbers(calibration: PlaneCalibration, amplifiers: tuple[Amplifier, .
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Columns of one amplifier, ``raw`` in the raw plane and ``out`` in the trimmed image, and how its level is found."""
+    """Columns of one amplifier, ``raw`` in the plane and ``out`` in the trimmed image, and how its level is found."""
 
     raw: slice
     out: slice
