@@ -25,7 +25,7 @@ _Key = tuple[int, int]
 def calibrations_of(job: ReduceFrame, readers: Sequence[RowReader]) -> list[PlaneCalibration]:
     """Return everything that calibrates the planes of a frame."""
     planes = job.member.frame.planes
-    scales = _gain_scales(job)
+    scales = gain_scales(job)
     return [
         _calibration(job, plane, index, reader, scales)
         for index, (plane, reader) in enumerate(zip(planes, readers, strict=True))
@@ -45,7 +45,7 @@ def _calibration(
         amplifiers = [
             replace(
                 amplifier,
-                gain_e_per_adu=_gain(job, index, number),
+                gain_e_per_adu=gain_of(job, index, number),
                 read_noise_e=_read_noise_e(job, index, number),
                 gain_scale=scales.get((index, number), 1.0),
             )
@@ -54,13 +54,13 @@ def _calibration(
         return replace(calibration, amplifiers=tuple(amplifiers))
     return replace(
         calibration,
-        gain_e_per_adu=_gain(job, index, 0),
+        gain_e_per_adu=gain_of(job, index, 0),
         read_noise_e=_read_noise_e(job, index, 0),
         gain_scale=scales.get((index, 0), 1.0),
     )
 
 
-def _gain(job: ReduceFrame, index: int, number: int) -> float | None:
+def gain_of(job: ReduceFrame, index: int, number: int) -> float | None:
     """Return the gain of an amplifier, e-/ADU, or None."""
     own = _electronics(job, index, number)
     return job.gain_e_per_adu if own is None else own.gain_e_per_adu
@@ -68,7 +68,7 @@ def _gain(job: ReduceFrame, index: int, number: int) -> float | None:
 
 def _read_noise_e(job: ReduceFrame, index: int, number: int) -> float | None:
     """Return the read noise of an amplifier, electrons: of settings or header, or of the master bias in use."""
-    own, gain = _electronics(job, index, number), _gain(job, index, number)
+    own, gain = _electronics(job, index, number), gain_of(job, index, number)
     stated = job.read_noise_e if own is None else own.read_noise_e
     if stated is not None or gain is None:
         return stated
@@ -91,7 +91,7 @@ def _bias_fact(job: ReduceFrame, index: int, number: int) -> AmplifierFacts | No
     return facts[number] if number < len(facts) else None
 
 
-def _gain_scales(job: ReduceFrame) -> dict[_Key, float]:
+def gain_scales(job: ReduceFrame) -> dict[_Key, float]:
     """Return what the flat of the order has taken of the gain of each amplifier already; nothing for one alone.
 
     The flat compares amplifiers in electrons by the gains w that it was made with, or in ADU (w = 1). Divided by it, a
@@ -108,7 +108,7 @@ def _gain_scales(job: ReduceFrame) -> dict[_Key, float]:
     weights: dict[_Key, float] = {}
     for index, own in enumerate(content.planes):
         for number, fact in enumerate(amplifier_facts(own.cards, own.signal.shape)):
-            gain = _gain(job, index, number)
+            gain = gain_of(job, index, number)
             if gain is None:
                 return {}
             gains[index, number] = gain

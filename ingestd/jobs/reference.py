@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
+from ingestd.jobs.calibrating import gain_of, gain_scales
 from ingestd.jobs.inputs import opened, planes_of
 from ingestd.pixels import reference
 from ingestd.pixels.blocks import Float32, Float64
@@ -74,15 +75,15 @@ def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) ->
     """Return one plane of the reference."""
     images = [_corrected(job, member, source, index) for member, source in sources]
     if isinstance(job, ReduceFrame):
-        gain = job.gain_e_per_adu
-        plane = job.member.frame.planes[index]
-        if len(job.member.frame.planes) > 1:
-            gain = plane.gain_e_per_adu or gain
-        return _calibrated(images[0], job.member, index, gain)
+        gain = gain_of(job, index, 0)
+        scale = gain_scales(job).get((index, 0), 1.0)
+        return _calibrated(images[0], job.member, index, None if gain is None else gain * scale)
     if job.group.kind is not Kind.FLAT:
         return reference.combined(images, job.arithmetic.sigma)
     if job.members[0].frame.configuration.bayer:
         raise ValueError("the colours of a mosaic have levels of their own")
+    if len(job.members[0].frame.planes) > 1:
+        raise ValueError("the planes of a flat have levels relative to one another")
     lit = [_calibrated(image, member, index, None) for image, (member, _) in zip(images, sources, strict=True)]
     flat = reference.combined([image / reference.level(image) for image in lit], job.arithmetic.sigma)
     flat /= reference.level(flat)
@@ -93,8 +94,10 @@ def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) ->
 def _corrected(job: BuildMaster | ReduceFrame, member: FrameInput, source: fitsfile.FrameReader, index: int) -> Image:
     """Return a raw plane without overscan."""
     plane, reader = member.frame.planes[index], source.planes[index]
-    if getattr(plane, "channels", ()):
+    if plane.channels:
         raise ValueError("several amplifiers read this plane")
+    if plane.overscan is not None and job.arithmetic.overscan and job.arithmetic.overscan_degree is not None:
+        raise ValueError("a polynomial goes through the overscan")
     raw: Float32 = np.empty(reader.shape, np.float32)
     reader.read(0, raw)
     overscan = plane.overscan if job.arithmetic.overscan else None

@@ -73,7 +73,8 @@ def _of_plane(
     found = []
     for number, (name, gain, noise) in enumerate(known or [("", plane.gain_e_per_adu, plane.read_noise_e)]):
         if not camera.amplifiers:
-            gain, noise = camera.gain_e_per_adu or gain, camera.read_noise_e or noise  # noqa: PLW2901
+            gain = camera.gain_e_per_adu or gain  # noqa: PLW2901
+            noise = noise if camera.read_noise_e is None else camera.read_noise_e  # noqa: PLW2901
         if gain is None and frame.source("gain_e_per_adu") != OF_A_PLANE:
             gain = frame.gain_e_per_adu  # noqa: PLW2901
         if gain is None and measured is not None:

@@ -6,16 +6,13 @@ astroscrappy before its library is loaded, and prints rows as JSON; ``measure`` 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import json
 import os
 import statistics
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,31 +105,27 @@ def _ours(frame: NDArray[np.float32]) -> Cosmics:
 def _row(name: str, size: int, runs: int, theirs: Any) -> dict[str, str | int | float]:
     """Measure one frame."""
     frame = draw(SCENES[name], size)
-    found = _ours(frame)
+    masks: dict[str, NDArray[np.bool_]] = {}
+
+    def ours() -> None:
+        masks["ours s"] = _ours(frame).mask
+
+    def reference() -> None:
+        masks["astroscrappy s"], _ = theirs.detect_cosmics(
+            frame, gain=1.0, readnoise=_READ_NOISE_E, satlevel=_SATURATION_E, **_LIMITS
+        )
+
+    functions = {"ours s": ours} | ({"astroscrappy s": reference} if theirs else {})
+    seconds = {name: statistics.median(measured) for name, measured in timing.in_turn(functions, runs).items()}
     tracemalloc.start()
-    _ours(frame)
+    ours()
     peak_mib = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    row = {"frame": name, "side px": size, "hit px": int(found.mask.sum()), "ours MiB": round(peak_mib)}
-    if theirs is None:
-        seconds = timing.in_turn({"ours s": lambda: _seconds(_ours, frame)}, runs)
-        return row | {"ours s": statistics.median(seconds["ours s"])}
-    reference = functools.partial(
-        theirs.detect_cosmics, gain=1.0, readnoise=_READ_NOISE_E, satlevel=_SATURATION_E, **_LIMITS
-    )
-    row["differ"] = int((reference(frame)[0] != found.mask).sum())
-    seconds = timing.in_turn(
-        {"ours s": lambda: _seconds(_ours, frame), "astroscrappy s": lambda: _seconds(reference, frame)}, runs
-    )
-    row |= {name: statistics.median(measured) for name, measured in seconds.items()}
-    return row | {"times faster": row["astroscrappy s"] / row["ours s"]}
-
-
-def _seconds(function: Callable[[NDArray[np.float32]], object], frame: NDArray[np.float32]) -> float:
-    """Return the wall time of a call."""
-    begun = time.perf_counter()
-    function(frame)
-    return time.perf_counter() - begun
+    row = {"frame": name, "side px": size, "hit px": int(masks["ours s"].sum()), "ours MiB": round(peak_mib), **seconds}
+    if theirs:
+        row["times faster"] = seconds["astroscrappy s"] / seconds["ours s"]
+        row["differ"] = int((masks["ours s"] != masks["astroscrappy s"]).sum())
+    return row
 
 
 def _main(size: int, runs: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ingestd.doors.catalogue import Catalogue, TakenFrame
 from ingestd.records import (
     Arithmetic,
+    Channel,
     Configuration,
     FileStamp,
     FrameInput,
@@ -92,12 +93,29 @@ def frame(name: str, kind: Kind = Kind.BIAS, day: int = 10, minute: float = 0.0,
     return FrameRecord(**{**values, **changes})
 
 
+CHANNELS = (
+    Channel("left", Section(0, 2048, 0, 1024), Section(0, 2048, 1024, 1040), 1.0 / 3.0, None),
+    Channel("right", Section(0, 2048, 1040, 2048), None, None, 4.25),
+)
 FULL_FRAME = frame(
     "everything",
     Kind.FLAT,
     label="sky-flat",
     configuration=Configuration(
-        "QHY 600 | M", 9600, 6422, 1, 1, None, "high gain", 26.5, 30.0, "RGGB", 2, (("ROTATOR", "90 %"), ("PORT", ""))
+        "QHY 600 | M",
+        9600,
+        6422,
+        1,
+        1,
+        None,
+        "high gain",
+        26.5,
+        30.0,
+        "RGGB",
+        2,
+        (("ROTATOR", "90 %"), ("PORT", "a @ b")),
+        2,
+        (9576, 6388),
     ),
     exposure_s=1.0 / 3.0,
     ccd_temp_c=-9.95,
@@ -109,7 +127,16 @@ FULL_FRAME = frame(
     saturation_adu=65535.0,
     planes=(
         plane(0, name="SCI", overscan=Section(0, 2048, 2048, 2080), trim=Section(0, 2048, 0, 2048), blank=-32768),
-        plane(3, encoding="tile", bitpix=-32, bzero=0.0, bscale=0.1, gain_e_per_adu=1.5, read_noise_e=4.25),
+        plane(
+            3,
+            encoding="tile",
+            bitpix=-32,
+            bzero=0.0,
+            bscale=0.1,
+            gain_e_per_adu=1.5,
+            read_noise_e=4.25,
+            channels=CHANNELS,
+        ),
     ),
     container="gzip",
     sources=(("kind", "IMAGETYP"), ("gain_e_per_adu", "EGAIN")),

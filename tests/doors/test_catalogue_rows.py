@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ingestd.doors.catalogue import Catalogue, decode_path, encode_path
 from ingestd.doors.catalogue.rows import read_time, time_text
 from ingestd.records import Kind, State
+from ingestd.rules import windows
 from tests.doors.catalogue_samples import (
     CCD,
     FULL_FRAME,
@@ -26,6 +27,8 @@ from tests.doors.catalogue_samples import (
     stamp,
     taken,
 )
+
+NOTHING = replace(CCD, width_px=0, height_px=0, planes=0)
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def back(catalogue, record):
         FULL_FRAME,
         frame("plain"),
         frame("bare", Kind.LIGHT, exposure_s=None, ccd_temp_c=None, filter_name=None, obs_start=None, night=None),
-        frame("no image", Kind.OTHER, planes=(), configuration=replace(CCD, width_px=0, height_px=0, planes=0)),
+        frame("no image", Kind.OTHER, planes=(), configuration=NOTHING),
         frame("window", configuration=replace(CCD, window=None, gain_setting=0.0, bayer="RGGB")),
     ],
     ids=lambda record: record.frame_id[:8],
@@ -59,6 +62,18 @@ def test_key_of_the_configuration_is_the_key_in_the_database(catalogue):
     catalogue.add_frames([taken(FULL_FRAME)], NOW)
     rows = catalogue._rows("SELECT configuration FROM frames")
     assert [row[0] for row in rows] == [FULL_FRAME.configuration.key()]
+
+
+def test_set_up_in_the_database_is_the_key_without_its_window(catalogue):
+    records = [FULL_FRAME, frame("plain"), frame("no image", Kind.OTHER, planes=(), configuration=NOTHING)]
+    catalogue.add_frames([taken(record, f"/raw/{record.frame_id}") for record in records], NOW)
+    rows = catalogue._rows("SELECT frame_id, setup FROM frames")
+    found = {row["frame_id"]: row["setup"] for row in rows}
+    assert found == {
+        records[0].frame_id: windows.setup_of(FULL_FRAME.configuration.key()),
+        records[1].frame_id: "Apogee Alta | bin 2x2 | mode fast",
+        records[2].frame_id: "",
+    }
 
 
 def test_numbers_that_are_not_finite_become_unknown(catalogue):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from ingestd.flow import verifying
 from ingestd.records import Kind
 from tests.flow.observatory import observatory
 from tests.flow.structured_frames import SHAPE, TWO, Bench
@@ -214,3 +215,15 @@ def test_mosaic_and_single_image_of_the_same_charge_are_the_same_image(mosaic, b
         halves = np.hstack([hdus["SCI_1"].data, hdus["SCI_2"].data])
     # members are summed in the order of their hashes: float32 of 3000 e-
     assert np.allclose(halves, whole, rtol=1e-6, atol=0)
+
+
+# --- the same again ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", ["write_single", "write_mosaic"])
+def test_masters_and_products_are_made_again_byte_for_byte(tmp_path, write):
+    with one_night(tmp_path, Bench(drift_adu=5.0, cards=ELECTRONICS), write) as place:
+        names = [row["path"] for row in place.masters()] + [str(place.product("light0.fits"))]
+        found = [verifying.find(place.catalogue, place.settings, str(place.data / name)) for name in names]
+        verdicts = [verifying.verify(place.catalogue, place.settings, result) for (result,) in found]
+    assert [verdict.status for verdict in verdicts] == ["same"] * 4

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from ingestd.flow import verifying
 from ingestd.records import Kind
 from tests.flow.observatory import observatory
 from tests.flow.structured_frames import ONE, Bench
@@ -169,3 +170,15 @@ def test_windows_are_known_from_sections_of_the_detector(place):
     place.settle()
     assert place.used("light.fits")["dark"]["cut"] == "30:90,25:125"
     assert place.used("mirrored.fits") == {}
+
+
+def test_product_with_cut_masters_is_made_again_byte_for_byte(place):
+    camera = bench()
+    camera.night(place.incoming, lights=0)
+    camera.in_window().write_single(place.incoming / "light.fits", Kind.LIGHT, 60.0, 3000.0)
+    place.settle()
+    (result,) = verifying.find(place.catalogue, place.settings, str(place.product("light.fits")))
+    verdict = verifying.verify(place.catalogue, place.settings, result, reference=True)
+    assert verdict.status == "same"
+    # float32 of 3000 e-
+    assert [against.largest < 2e-3 for against in verdict.against] == [True]

@@ -246,6 +246,32 @@ def test_colour_pattern_is_that_of_the_first_pixel_of_the_file(cards, pattern):
     assert record(image(**{"BAYERPAT": "RGGB", **cards})).configuration.bayer == pattern
 
 
+@pytest.mark.parametrize(
+    ("cards", "origin"),
+    [
+        ({}, None),
+        ({"XORGSUBF": 16, "YORGSUBF": 8, "CCDSEC": "[1:100,1:80]"}, (16, 8)),
+        ({"CCDSEC": "[1:100,1:80]"}, (0, 0)),
+        ({"CCDSEC": "[101:200,41:120]"}, (100, 40)),
+        ({"CCDSEC": "UNKNOWN", "DETSEC": "[101:200,41:120]"}, (100, 40)),
+        ({"CCDSEC": "[101:300,41:200]", "CCDSUM": "2 2"}, (50, 20)),
+        ({"CCDSEC": "[101:299,41:199]", "CCDSUM": "2 2"}, (50, 20)),
+        ({"CCDSEC": "[201:292,1:80]", "TRIMSEC": "[1:92,1:80]"}, (200, 0)),
+        ({"CCDSEC": "[101:200,41:130]"}, None),  # not the size of the image
+        ({"CCDSEC": "[200:101,41:120]"}, None),  # mirrored
+    ],
+)
+def test_window_is_told_by_its_origin_or_its_section_of_the_detector(cards, origin):
+    assert record(image(**cards)).configuration.window == origin
+
+
+def test_size_of_the_image_without_overscan_is_part_of_the_configuration():
+    cards = {"TRIMSEC": "[1:90,1:80]", "BIASSEC": "[91:100,1:80]"}
+    trimmed, whole = record(image(**cards)).configuration, record(image()).configuration
+    assert (trimmed.image_px, whole.image_px) == ((90, 80), None)
+    assert trimmed.key().endswith(" @ 100x80 image 90x80")
+
+
 def test_amplifiers_in_files_of_their_own_never_calibrate_each_other():
     first, second = (record(image(EXPTYPE="Bias", OPAMP=amplifier)).configuration for amplifier in (1, 2))
     assert first.key() != second.key()

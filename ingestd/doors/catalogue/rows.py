@@ -166,8 +166,9 @@ def _configuration_json(configuration: Configuration) -> str:
 def _read_configuration(text: str) -> Configuration:
     """Return the configuration in its JSON object; a night has few, a catalogue has many rows of each."""
     values = json.loads(text)
-    window = values["window"]
-    values["window"] = None if window is None else (window[0], window[1])
+    for name in ("window", "image_px"):
+        pair = values[name]
+        values[name] = None if pair is None else (pair[0], pair[1])
     values["extra"] = tuple((name, value) for name, value in values["extra"])
     return Configuration(**values)
 

@@ -105,6 +105,8 @@ def _from_settings(given: Sequence[Amplifier], notes: list[str]) -> list[_Found]
 
 def _from_cards(cards: Cards) -> list[_Found]:
     """Return the amplifiers that the cards of one of the known schemes name."""
+    if _SIGNS.isdisjoint(cards):
+        return []
     listed = next((text(cards[keyword]) for keyword in AMPLIFIER_LISTS if keyword in cards), "")
     own = tuple(listed.replace(",", " ").upper().split())[:_MAX_AMPLIFIERS]
     for names in (own, *AMPLIFIER_NAMES):
@@ -120,6 +122,16 @@ def _from_cards(cards: Cards) -> list[_Found]:
 def _keyword(stem: str, name: str) -> str:
     """Return the keyword of a card that ends with the name of an amplifier, cut to eight characters: SATURATA."""
     return f"{stem[: max(_KEYWORD_LENGTH - len(name), 0)]}{name}"
+
+
+_SIGNS = frozenset(
+    (
+        *AMPLIFIER_LISTS,
+        *(_keyword(stem, names[0]) for stem in AMPLIFIER_CARDS["section"] for names in AMPLIFIER_NAMES),
+        *(f"{prefix}EFMN11" for prefix in AMPLIFIER_LIMITS),
+    )
+)
+"""Keywords one of which every header with several amplifiers has."""
 
 
 def _by_name(cards: Cards, name: str) -> _Found | None:

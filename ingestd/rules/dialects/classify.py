@@ -260,7 +260,7 @@ def _planes_and_setup(
         trim_section=camera.trim_section,
         amplifiers=camera.amplifiers,
     )
-    built = [build_plane(image, inherited, detector) for image in images]
+    built = [build_plane(image, inherited, detector, is_only=len(images) == 1) for image in images]
     planes = tuple(plane for plane, _ in built)
     notes = tuple(dict.fromkeys(note for _, own_notes in built for note in own_notes))
     setup = read_setup(seen.cards, dialect, seen.own, camera.extra_match, planes)

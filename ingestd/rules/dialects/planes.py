@@ -108,7 +108,9 @@ def is_auxiliary(image: Image) -> bool:
     return bool(name) and name.partition("_")[0] in AUXILIARY_PLANES
 
 
-def build_plane(image: Image, inherited: Cards, detector: Detector) -> tuple[Plane, tuple[str, ...]]:
+def build_plane(
+    image: Image, inherited: Cards, detector: Detector, *, is_only: bool = False
+) -> tuple[Plane, tuple[str, ...]]:
     """Return the plane of an image unit and notes on sections that could not be used.
 
     Parameters
@@ -119,6 +121,8 @@ def build_plane(image: Image, inherited: Cards, detector: Detector) -> tuple[Pla
         The primary header, for cards that the unit does not repeat.
     detector : Detector
         What the dialect and the settings say.
+    is_only : bool
+        The file has no other plane: sections of amplifiers in the primary header are those of this image.
     """
     cards = image.unit.cards
     shape = (image.axes[0], image.axes[1])
@@ -129,7 +133,7 @@ def build_plane(image: Image, inherited: Cards, detector: Detector) -> tuple[Pla
     noise = detector.read_noise_e or positive_mean(alone, detector.noise_keywords)[0]
     channels = tuple(
         _with_defaults(channel, detector, gain, noise)
-        for channel in read_channels(cards, shape, trim, detector.amplifiers, notes)
+        for channel in read_channels(alone if is_only else cards, shape, trim, detector.amplifiers, notes)
     )
     if channels:
         trim, overscan = _around(channels), None
@@ -166,13 +170,17 @@ def _with_defaults(channel: Channel, detector: Detector, gain: float | None, noi
     """
     own = next((it for position, it in enumerate(detector.amplifiers, 1) if channel.name == (it.name or str(position))),
                None)  # fmt: skip
-    stated_gain = None if own is None else own.gain_e_per_adu
-    stated_noise = None if own is None else own.read_noise_e
+    stated = (None, None) if own is None else (own.gain_e_per_adu, own.read_noise_e)
     return replace(
         channel,
-        gain_e_per_adu=stated_gain or detector.gain_e_per_adu or channel.gain_e_per_adu or gain,
-        read_noise_e=stated_noise or detector.read_noise_e or channel.read_noise_e or noise,
+        gain_e_per_adu=_first(stated[0], detector.gain_e_per_adu, channel.gain_e_per_adu, gain),
+        read_noise_e=_first(stated[1], detector.read_noise_e, channel.read_noise_e, noise),
     )
+
+
+def _first(*values: float | None) -> float | None:
+    """Return the first value that is known."""
+    return next((value for value in values if value is not None), None)
 
 
 def _around(channels: tuple[Channel, ...]) -> Section:
