@@ -7,5 +7,6 @@ turns them into electrons; masks are uint8 with the bits of ``records.MaskBit``.
     blocks      RowReader: what every source of rows can do
     combine/    members -> master: clipped mean, standard error, count, mask
     steps/      raw rows -> calibrated rows: the ordered table STEPS and the single pass over it
-    quality     one function for every row of ``metrics.METRICS``
+    cosmics/    cosmic rays in a single frame: exact, sparse L.A.Cosmic; a library of its own, no step yet
+    quality/    one function for every row of ``metrics.METRICS``
 """
