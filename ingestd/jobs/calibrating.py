@@ -61,9 +61,11 @@ def _calibration(
 
 
 def gain_of(job: ReduceFrame, index: int, number: int) -> float | None:
-    """Return the gain of an amplifier, e-/ADU, or None."""
+    """Return the gain of an amplifier, e-/ADU, or None if it or that of another is unknown: a product has one unit."""
     own = _electronics(job, index, number)
-    return job.gain_e_per_adu if own is None else own.gain_e_per_adu
+    if own is None:
+        return job.gain_e_per_adu
+    return None if any(it.gain_e_per_adu is None for it in job.electronics) else own.gain_e_per_adu
 
 
 def _read_noise_e(job: ReduceFrame, index: int, number: int) -> float | None:

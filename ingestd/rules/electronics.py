@@ -67,7 +67,7 @@ def median_gain(measured: Sequence[tuple[float, float | None]]) -> tuple[float |
 def _of_plane(
     frame: FrameRecord, camera: Camera, measured: Measured | None, index: int, plane: Plane
 ) -> list[Electronics]:
-    """Return gain and read noise of the amplifiers of one plane."""
+    """Return gain and read noise of the amplifiers of one plane; what a header says of all of them is in its record."""
     label = plane.index if len(frame.planes) > 1 else None
     known = [(it.name, it.gain_e_per_adu, it.read_noise_e) for it in plane.channels]
     found = []
@@ -75,15 +75,7 @@ def _of_plane(
         if not camera.amplifiers:
             gain = camera.gain_e_per_adu or gain  # noqa: PLW2901
             noise = noise if camera.read_noise_e is None else camera.read_noise_e  # noqa: PLW2901
-        if gain is None and frame.source("gain_e_per_adu") != OF_A_PLANE:
-            gain = frame.gain_e_per_adu  # noqa: PLW2901
         if gain is None and measured is not None:
             gain, _ = median_gain(measured(label, name))  # noqa: PLW2901
-        if noise is None and frame.source("read_noise_e") != OF_A_PLANE:
-            noise = frame.read_noise_e  # noqa: PLW2901
         found.append(Electronics(index, number, gain, noise))
     return found
-
-
-OF_A_PLANE = "a plane"
-"""Source of a value of the record that is that of its first plane, and of no other."""

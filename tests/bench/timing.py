@@ -1,4 +1,7 @@
-"""Two ways to time contenders in turn: as whole processes, fork to exit, and as calls inside this one."""
+"""Two ways to time contenders in turn: as whole processes, fork to exit, and as calls inside this one.
+
+The disk is synced before each, so that none pays for what another left unwritten.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +81,7 @@ def _cost(contender: Contender, log: Path) -> Cost:
     script.write_text(contender.standard_input)
     own = {"TERM": "dumb", "HOME": str(contender.directory), "USER": "bench", "PYTHONPATH": str(ROOT)}
     with script.open() as source, log.open("ab") as output:
+        os.sync()
         begun = time.perf_counter()
         process = subprocess.Popen(
             contender.command,
@@ -104,6 +108,7 @@ def in_turn(functions: Mapping[str, Callable[[], float | None]], runs: int) -> d
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(runs + 1):
         for name, function in functions.items():
+            os.sync()
             begun = time.perf_counter()
             own = function()
             if turn:

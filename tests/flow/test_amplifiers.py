@@ -198,6 +198,21 @@ def test_mosaic_goes_from_raw_files_to_masters_and_product(mosaic):
             assert [hdus[f"SCI_{number}"].header["RAWHDU"] for number in (1, 2)] == [1, 2]
 
 
+def test_mosaic_with_one_unknown_gain_stays_in_adu(tmp_path):
+    with observatory(tmp_path) as place:
+        camera = Bench()
+        for n in range(3):
+            camera.write_mosaic(place.incoming / f"bias{n}.fits", Kind.BIAS)
+        path = camera.write_mosaic(place.data / "light.fits", Kind.LIGHT, 60.0, 3000.0)
+        with fits.open(path, mode="update") as hdus:
+            del hdus[2].header["EGAIN"]
+        path.rename(place.incoming / path.name)
+        place.settle()
+        with fits.open(place.product("light.fits")) as hdus:
+            assert [hdus[f"SCI_{number}"].header["BUNIT"] for number in (1, 2)] == ["adu", "adu"]
+            assert "UNCERT_1" not in [hdu.name for hdu in hdus]
+
+
 def test_figures_of_a_mosaic_have_the_number_of_their_hdu(mosaic):
     for metric, kind, expected in (
         ("read_noise_electrons", "bias", {1: 6.0, 2: 9.0}),
