@@ -54,8 +54,10 @@ REMARKS = st.lists(st.one_of(st.text(max_size=72), st.sampled_from(["Auto-Dark S
                    max_size=4)  # fmt: skip
 SLOW_START = settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
+TEN_THOUSAND = settings(SLOW_START, max_examples=10_000)
 
-@SLOW_START
+
+@TEN_THOUSAND
 @given(cards=CARDS, extensions=st.lists(CARDS, max_size=2), remarks=REMARKS, path=PATHS)
 def test_no_header_raises_and_the_answer_is_always_the_same(cards, extensions, remarks, path):
     first = record(cards, *extensions, comments=remarks, path=path)
