@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from ingestd.doors.fitsfile import is_temporary
 from ingestd.errors import ProductNotWritten
 
 _OURS = re.compile(r"^[A-Za-z0-9._+-]+_[0-9a-f]{8}\.fits$")
-_TEMPORARY = re.compile(r"^\.ingestd-\d+-\d+\.tmp$")
 
 
 def free_bytes(directory: Path) -> int:
@@ -114,7 +114,7 @@ def remove_leftovers(data_dir: Path, recorded: Collection[str], born: datetime) 
             is_unrecorded = is_product and str(path.relative_to(data_dir)) not in recorded
             if is_unrecorded and path.stat().st_mtime < born.timestamp():
                 kept.append(path)
-            elif is_unrecorded or _TEMPORARY.match(path.name):
+            elif is_unrecorded or is_temporary(path.name):
                 path.unlink(missing_ok=True)
                 removed.append(path)
     return removed, kept

@@ -7,7 +7,7 @@ from ingestd.doors.fitsfile.header import read_header
 from ingestd.doors.fitsfile.layout import HduSpec, ImageHdus, ImageSpec, lay_out
 from ingestd.doors.fitsfile.masters import MasterPlane, MasterPlanes, read_master
 from ingestd.doors.fitsfile.pixels import PlaneReader
-from ingestd.doors.fitsfile.products import ProductWriter, is_disk_full, remove_temporaries
+from ingestd.doors.fitsfile.products import ProductWriter, is_disk_full, is_temporary, remove_temporaries
 from ingestd.doors.fitsfile.rawfile import hash_file, open_raw, stamp
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "copied_cards",
     "hash_file",
     "is_disk_full",
+    "is_temporary",
     "lay_out",
     "open_raw",
     "read_header",

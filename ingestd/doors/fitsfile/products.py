@@ -232,6 +232,11 @@ def is_disk_full(error: ProductNotWritten) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is that of a product, or a link, which was never completed."""
+    return _TEMPORARY.match(name) is not None
+
+
 def remove_temporaries(directory: Path, pid: int | None = None) -> int:
     """Remove our temporary files below a directory, all or those of one process; return how many there were.
 
