@@ -14,7 +14,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
                     coverage (what to take), proposing (settings from headers), addresses (the name of all that is made)
     pixels/         arithmetic on arrays: combine, steps, quality, cosmics
     doors/          the outside: fitsfile, catalogue and schema, watcher, executors, control, exporter, store, systemd
-    settings.py     config.toml -> frozen sections
+    settings/       config.toml -> frozen sections
     metrics.py      the table METRICS
     records.py      the values that flow
     errors.py       the exception tree

@@ -1,0 +1,69 @@
+"""[[camera]]: one section for each camera, with its keywords and amplifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingestd.settings.keys import key
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """[camera.keywords]: header keywords that override the built-in dialects, most trusted first."""
+
+    kind: tuple[str, ...] = key(())
+    exposure: tuple[str, ...] = key(())
+    ccd_temp: tuple[str, ...] = key(())
+    set_temp: tuple[str, ...] = key(())
+    filter: tuple[str, ...] = key(())
+    gain_setting: tuple[str, ...] = key(())
+    gain_e_per_adu: tuple[str, ...] = key(())
+    read_noise_e: tuple[str, ...] = key(())
+    offset: tuple[str, ...] = key(())
+    readout_mode: tuple[str, ...] = key(())
+    instrument: tuple[str, ...] = key(())
+    obs_start: tuple[str, ...] = key(())
+    object: tuple[str, ...] = key(())
+    exposure_unit: str = key("s", choices=("s", "ms", "us", "min"))
+    temperature_unit: str = key("c", choices=("c", "k"))
+    words: Mapping[str, str] = key({})
+    file_names: Mapping[str, str] = key({})
+
+
+@dataclass(frozen=True, slots=True)
+class Amplifier:
+    """[[camera]] amplifiers: one of several that read one image.
+
+    ``section`` is the image that it read, ``overscan`` its own columns or rows without light, both as in FITS headers;
+    ``name`` stands in quality figures, by default its number in the list.
+    """
+
+    section: str = key()
+    overscan: str | None = key(None)
+    gain_e_per_adu: float | None = key(None, low=1e-4, high=1e4)
+    read_noise_e: float | None = key(None, low=0, high=1e5)
+    name: str = key("")
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """[[camera]]: one camera; the first section whose directories hold the file and whose ``match`` cards agree wins.
+
+    ``requires``: steps without which a product is only provisional. ``extra_match``: header keywords that must be equal
+    between a frame and its calibrations, beyond the configuration.
+    """
+
+    name: str = key()
+    directories: tuple[str, ...] = key(("incoming",))
+    match: Mapping[str, str] = key({})
+    extra_match: tuple[str, ...] = key(())
+    dark_policy: str = key("auto", choices=("auto", "exact", "scalable"))
+    requires: tuple[str, ...] = key(("bias", "dark", "flat"))
+    gain_e_per_adu: float | None = key(None, low=1e-4, high=1e4)
+    read_noise_e: float | None = key(None, low=0, high=1e5)
+    saturation_adu: float | None = key(None, low=1, high=1e10)
+    overscan_section: str | None = key(None)
+    trim_section: str | None = key(None)
+    amplifiers: tuple[Amplifier, ...] = key(())
+    keywords: Keywords = key(Keywords())
