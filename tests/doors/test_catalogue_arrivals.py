@@ -106,12 +106,6 @@ def test_content_that_returns_to_its_path_is_a_third_version(catalogue):
     assert catalogue.standing_frame(frame("old").frame_id).is_live
 
 
-def test_seen_again_files_keep_their_sighting(catalogue):
-    catalogue.add_frames([taken(frame("a"), "/raw/a.fits")], NOW)
-    catalogue.see_again(["/raw/a.fits", "/raw/unknown.fits"], LATER)
-    assert catalogue._value("SELECT last_seen FROM sightings") == "2026-02-01T13:00:00.000Z"
-
-
 def test_batch_is_added_whole_or_not_at_all(catalogue):
     good, bad = taken(frame("a")), taken(frame("b", flags=(object(),)))
     with pytest.raises(TypeError):

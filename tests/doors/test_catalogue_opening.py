@@ -9,21 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ingestd.doors.catalogue import Catalogue, CatalogueBusy, CatalogueDamaged, network_filesystem
+from ingestd.doors import mounts
+from ingestd.doors.catalogue import Catalogue, CatalogueBusy, CatalogueDamaged
 from ingestd.errors import CatalogueUnusable
 from tests.doors.catalogue_samples import NOW, frame, taken
-
-MOUNTS = """\
-27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-40 27 0:40 / /mnt/nas rw,relatime shared:5 master:2 - nfs4 server:/export rw
-41 27 0:41 / /mnt/win\\040share rw - cifs //win/share rw
-42 27 0:42 / /mnt/ssh rw - fuse.sshfs user@host: rw
-43 40 0:43 / /mnt/nas/disk rw - xfs /dev/sdb rw
-44 27 0:44 / /mnt/ntfs rw - fuseblk /dev/sdc rw
-45 27 0:45 / /mnt/over rw - nfs server:/old rw
-46 45 0:46 / /mnt/over rw - tmpfs tmpfs rw
-short line
-"""
 
 
 @pytest.fixture
@@ -43,22 +32,12 @@ def fill(path, count: int = 300) -> None:
         catalogue.add_frames([taken(frame(f"frame {n}")) for n in range(count)], NOW)
 
 
-@pytest.mark.parametrize(
-    ("place", "expected"),
-    [
-        ("/data/catalogue.sqlite", None),
-        ("/mnt/nas/data/catalogue.sqlite", "nfs4"),
-        ("/mnt/nas", "nfs4"),
-        ("/mnt/nasty/catalogue.sqlite", None),
-        ("/mnt/win share/catalogue.sqlite", "cifs"),
-        ("/mnt/ssh/catalogue.sqlite", "fuse.sshfs"),
-        ("/mnt/nas/disk/catalogue.sqlite", None),
-        ("/mnt/ntfs/catalogue.sqlite", None),
-        ("/mnt/over/catalogue.sqlite", None),
-    ],
-)
-def test_network_file_system_is_recognised_by_the_innermost_mount(place, expected):
-    assert network_filesystem(MOUNTS, place) == expected
+def test_network_file_system_is_refused(path, tmp_path, monkeypatch):
+    table = tmp_path / "mountinfo"
+    table.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:40 / {tmp_path} rw - nfs4 server:/x rw\n")
+    monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+    with pytest.raises(CatalogueUnusable, match=r"network file system \(nfs4\).*paths.data"):
+        Catalogue.open(path)
 
 
 def test_new_database_is_readable_by_owner_and_group_only(path):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestd.doors.watcher import Watcher, mounts
+from ingestd.doors import mounts
+from ingestd.doors.watcher import Watcher
 from ingestd.doors.watcher.walk import look_at
 from tests.doors.watching import ARRIVAL, gather, names, settle, take, wait_for_events, watching, write
 

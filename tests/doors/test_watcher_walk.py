@@ -1,4 +1,4 @@
-"""What a scan meets, and what the mount table says of a directory."""
+"""What a scan meets."""
 
 import os
 import socket
@@ -7,18 +7,7 @@ import subprocess
 import pytest
 
 from ingestd.doors.watcher import is_frame_name
-from ingestd.doors.watcher.mounts import Mount, is_below, mounts_of, parse_mountinfo, read_mounts
 from ingestd.doors.watcher.walk import MAX_DEPTH, is_frame_path, look_at, walk_frames
-
-MOUNTINFO = rb"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /mnt/camera\040one rw,relatime - nfs4 server:/export rw,vers=4.2
-31 22 0:41 /night /mnt/bind rw master:1 propagate_from:2 - ext4 /dev/sdb1 rw
-32 22 0:42 / /mnt/sshfs rw - fuse.sshfs user@host:/ rw
-33 22 0:43 / /mnt/usb rw - fuseblk /dev/sdc1 rw
-34 22 0:44 / /mnt/usb rw - cifs //server/share rw
-35 22 0:45 / /mnt/usb2 rw - tmpfs tmpfs rw
-this line is not one
-"""
 
 
 @pytest.mark.parametrize(
@@ -129,47 +118,3 @@ def test_look_at_says_none_for_what_is_no_file(tmp_path):
     status = (tmp_path / "a.fits").stat()
     stamp = look_at(str(tmp_path / "a.fits"))
     assert (stamp.size_bytes, stamp.mtime_ns, stamp.inode) == (3, status.st_mtime_ns, status.st_ino)
-
-
-def test_mount_table_is_read_with_its_escapes_and_optional_fields():
-    mounts = parse_mountinfo(MOUNTINFO)
-    assert mounts[0] == Mount("/", "ext4", "/dev/sda1", "/")
-    assert mounts[1] == Mount("/mnt/camera one", "nfs4", "server:/export", "/")
-    assert mounts[2] == Mount("/mnt/bind", "ext4", "/dev/sdb1", "/night")
-    assert len(mounts) == 7
-
-
-@pytest.mark.parametrize(
-    ("directory", "types"),
-    [
-        ("/home/incoming", {"ext4"}),
-        ("/mnt/camera one/night", {"nfs4"}),
-        ("/mnt/usb", {"cifs"}),  # mounted over the disk
-        ("/mnt/usb2", {"tmpfs"}),
-        ("/mnt", {"ext4", "nfs4", "fuse.sshfs", "cifs", "tmpfs"}),  # with all that is mounted below
-    ],
-)
-def test_mounts_of_a_directory(directory, types):
-    assert {mount.fs_type for mount in mounts_of(directory, parse_mountinfo(MOUNTINFO))} == types
-
-
-@pytest.mark.parametrize(
-    ("fs_type", "expected"),
-    [
-        *((name, True) for name in ("nfs", "cifs", "smb3", "9p", "fuse.sshfs", "fuse")),
-        *((name, False) for name in ("ext4", "tmpfs", "fuseblk", "overlay")),
-    ],
-)
-def test_network_types(fs_type, expected):
-    assert Mount("/", fs_type, "x", "/").is_network is expected
-
-
-def test_mounts_of_this_machine_are_read():
-    assert any(mount.point == "/" for mount in read_mounts())
-
-
-def test_below_means_a_whole_directory_name():
-    assert is_below("/a/b", "/a")
-    assert is_below("/a", "/a")
-    assert is_below("/a", "/")
-    assert not is_below("/ab", "/a")

@@ -17,7 +17,6 @@ from ingestd.doors.catalogue.external import External
 from ingestd.doors.catalogue.flights import Flights
 from ingestd.doors.catalogue.judging import Judging
 from ingestd.doors.catalogue.listings import Listings
-from ingestd.doors.catalogue.mounts import network_filesystem
 from ingestd.doors.catalogue.planning import Planning
 from ingestd.doors.catalogue.product_recording import ProductRecording
 from ingestd.doors.catalogue.questions import Answer, QuestionRefused, Questions
@@ -47,7 +46,6 @@ __all__ = [
     "TakenFrame",
     "decode_path",
     "encode_path",
-    "network_filesystem",
     "rejected_record",
 ]
 

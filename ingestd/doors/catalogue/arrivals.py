@@ -112,12 +112,6 @@ class Arrivals(Staleness):
                     gone.append(row["frame_id"])
         return gone
 
-    def see_again(self, paths: Iterable[str], now: datetime) -> None:
-        """Write down that files are still there."""
-        rows: list[dict[str, object]] = [{"path": encode_path(path), "now": time_text(now)} for path in paths]
-        with self.transaction():
-            self._write_many(_SEE_AGAIN, rows)
-
     def _add_frame(self, taken: TakenFrame, now: datetime) -> AddedFrame:
         """Add one file inside the transaction."""
         record, path = taken.record, encode_path(taken.path)
@@ -238,4 +232,3 @@ _PUT_SIGHTING = """INSERT INTO sightings (path, file_name, size_bytes, mtime_ns,
 _CONTINUE_SIGHTING = """UPDATE sightings SET size_bytes = :size_bytes, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns,
     inode = :inode, last_seen = :now, gone_at = NULL WHERE sighting_id = :sighting_id"""
 _END_SIGHTING = "UPDATE sightings SET gone_at = :now WHERE sighting_id = :sighting_id"
-_SEE_AGAIN = "UPDATE sightings SET last_seen = :now WHERE path = :path AND gone_at IS NULL"

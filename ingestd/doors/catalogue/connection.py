@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from ingestd.doors import schema
-from ingestd.doors.catalogue.mounts import network_filesystem
+from ingestd.doors.mounts import mount_of, read_mounts
 from ingestd.errors import CatalogueUnusable
 from ingestd.settings import Masters
 
@@ -223,14 +223,10 @@ def _open_reader(path: Path, *, immutable: bool) -> Database:
 
 def _refuse_network(path: Path) -> None:
     """Raise CatalogueUnusable if the database would lie on a network file system."""
-    try:
-        mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", errors="surrogateescape")
-    except OSError:
-        return
-    kind = network_filesystem(mountinfo, os.path.realpath(path))
-    if kind is not None:
+    mount = mount_of(os.path.realpath(path), read_mounts())
+    if mount is not None and mount.is_network:
         raise CatalogueUnusable(
-            f"{path}: lies on a network file system ({kind}), where SQLite cannot keep its promises. "
+            f"{path}: lies on a network file system ({mount.fs_type}), where SQLite cannot keep its promises. "
             "Name a directory on a local disk in paths.data."
         )
 

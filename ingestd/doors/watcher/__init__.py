@@ -1,8 +1,8 @@
 """watchdog events and a reconciling scan -> settled paths.
 
 ``core`` is the watcher, ``settle`` the rule when a file is complete, ``side`` what is asked of a directory next,
-``root`` everything that may block on it, ``walk`` what a frame is called, ``events`` the subscription, ``mounts`` where
-events are not to be had, ``once`` the single scan.
+``root`` everything that may block on it, ``walk`` what a frame is called, ``events`` the subscription, ``once`` the
+single scan.
 """
 
 from ingestd.doors.watcher.core import Poll, Watcher

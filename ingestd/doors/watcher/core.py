@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from ingestd.doors.mounts import is_below
 from ingestd.doors.watcher.events import EventKind
-from ingestd.doors.watcher.mounts import is_below
 from ingestd.doors.watcher.once import look_twice
 from ingestd.doors.watcher.requests import Answer, Checked, Found, Look, Looked, Request, Scanned
 from ingestd.doors.watcher.root import Root, RootThread

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from ingestd.doors.mounts import Mount, is_below, mounts_of, read_mounts
 from ingestd.doors.watcher.events import EventKind, Subscription
-from ingestd.doors.watcher.mounts import Mount, is_below, mounts_of, read_mounts
 from ingestd.doors.watcher.requests import Answer, Check, Checked, Condition, Found, Look, Looked, Request, Scanned
 from ingestd.doors.watcher.walk import has_stamp, is_frame_path, is_searched, look_at, stamp_of, walk_frames
 from ingestd.records import FileStamp
@@ -144,7 +144,7 @@ class Root:
             return None
         if self._polling == "always":
             return "by the setting arrival.polling"
-        remote = [mount for mount in mounts_of(self._place[0], read_mounts()) if mount.is_network]
+        remote = [mount for mount in mounts_of(self._place[0], read_mounts()) if mount.has_remote_writers]
         return f"{remote[0].fs_type} mount {remote[0].point}" if remote else None
 
     def _subscribe(self, resolved: str) -> str:

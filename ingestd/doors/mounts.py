@@ -1,4 +1,7 @@
-"""On which file systems a directory lies, from /proc/self/mountinfo: a remote writer sends no events to this host."""
+"""On which file systems a path lies, from /proc/self/mountinfo.
+
+A remote writer sends no events to this host, and SQLite's write-ahead log needs memory shared by all who open it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ from pathlib import Path
 
 NETWORK_TYPES = frozenset(
     {
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
-        *("coda", "davfs", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "pvfs2", "ocfs2", "gfs2", "ncpfs"),
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "davfs", "glusterfs", "lustre"),
+        *("beegfs", "gpfs", "orangefs", "pvfs2", "ocfs2", "gfs", "gfs2", "ncpfs"),
     }
 )
-"""File systems that another host, or the host of a virtual machine, can write to."""
+"""File systems that another computer can write to."""
+
+GUEST_TYPES = frozenset({"virtiofs", "vboxsf", "vmhgfs", "prl_fs"})
+"""File systems of a virtual machine that its host can write to."""
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -30,8 +36,13 @@ class Mount:
 
     @property
     def is_network(self) -> bool:
-        """True if files can change without an event on this host. FUSE counts; ``fuseblk`` is a local disk."""
+        """True if other computers have it mounted too. FUSE counts; ``fuseblk`` is a local disk."""
         return self.fs_type in NETWORK_TYPES or self.fs_type == "fuse" or self.fs_type.startswith("fuse.")
+
+    @property
+    def has_remote_writers(self) -> bool:
+        """True if files can change without an event on this host."""
+        return self.is_network or self.fs_type in GUEST_TYPES
 
 
 def parse_mountinfo(text: bytes) -> tuple[Mount, ...]:
@@ -66,15 +77,22 @@ def read_mounts() -> tuple[Mount, ...]:
         return ()
 
 
-def mounts_of(directory: str, mounts: tuple[Mount, ...]) -> frozenset[Mount]:
-    """Return the mount that holds a directory (absolute, resolved) and all mounts below it.
+def mount_of(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
+    """Return the mount that holds a path (absolute, resolved); of several on one point only the latest is visible."""
+    holding = [mount for mount in _visible(mounts) if is_below(path, mount.point)]
+    return max(holding, key=lambda mount: len(mount.point), default=None)
 
-    Of several mounts on one point only the latest is visible.
-    """
-    latest = {mount.point: mount for mount in mounts}
-    holding = [mount for mount in latest.values() if is_below(directory, mount.point)]
-    inside = {mount for mount in latest.values() if is_below(mount.point, directory)}
-    return frozenset(inside | ({max(holding, key=lambda mount: len(mount.point))} if holding else set()))
+
+def mounts_of(directory: str, mounts: tuple[Mount, ...]) -> frozenset[Mount]:
+    """Return the mount that holds a directory (absolute, resolved) and all mounts below it."""
+    own = mount_of(directory, mounts)
+    inside = {mount for mount in _visible(mounts) if is_below(mount.point, directory)}
+    return frozenset(inside if own is None else {*inside, own})
+
+
+def _visible(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Return the latest mount of each point."""
+    return tuple({mount.point: mount for mount in mounts}.values())
 
 
 def is_below(path: str, directory: str) -> bool:
