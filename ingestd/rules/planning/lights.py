@@ -1,0 +1,91 @@
+"""Science frames: the choice of their masters becomes a job, a wait, or the finding that all is as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ingestd.records import Calibration, FrameInput, FrameRecord, Kind, MasterInput, NotNeeded, ReduceFrame
+from ingestd.rules import addresses, electronics
+from ingestd.rules.planning.desk import Desk, instrument_of
+from ingestd.rules.planning.plan import Held, Kept
+from ingestd.settings import Settings
+
+_PEDESTAL = "a frame that still holds its bias level is not divided by a flat"
+
+
+def plan_light(desk: Desk, frame: FrameRecord) -> None:
+    """Choose the masters of one science frame: a job, a wait, or nothing to do."""
+    calibration = desk.calibration(frame)
+    camera = desk.camera(frame.camera)
+    missing = [wait for wait in calibration.waits if wait.kind.value in camera.requires]
+    if missing and desk.settings.reduction.when_missing == "wait":
+        desk.plan.held.append(Held(frame, calibration, missing[0].reason))
+        return
+    path = desk.view.path_of(frame.frame_id)
+    if path is None:
+        desk.plan.held.append(Held(frame, calibration, "the raw file is gone; put it back to reduce it"))
+        return
+    measured = _measured_gains(desk, frame)
+    amplifiers = electronics.electronics_of(frame, camera, measured)
+    gain, gain_source = electronics.gain_of(frame, camera, measured)
+    if amplifiers:
+        gain = electronics.mean_gain(amplifiers)
+    inputs = addresses.inputs_of(calibration, desk.settings)
+    if gain is not None and calibration.noise is not None:
+        inputs += (addresses.match_input(calibration.noise, desk.settings),)
+    skipped = _skipped(calibration)
+    if not _loses_its_pedestal(frame, inputs, desk.settings):
+        skipped += tuple((master.kind.value, _PEDESTAL) for master in inputs)
+        inputs = ()
+    job = ReduceFrame(
+        job_id="",
+        member=FrameInput(frame, path, inputs),
+        skipped=skipped,
+        not_needed=_not_needed(calibration),
+        gain_e_per_adu=gain,
+        gain_source=gain_source,
+        read_noise_e=camera.read_noise_e if camera.read_noise_e is not None else frame.read_noise_e,
+        provisional=bool(missing),
+        arithmetic=addresses.arithmetic_of(desk.settings),
+        product="",
+        electronics=amplifiers,
+    )
+    job_id = addresses.of_reduction(job)
+    if desk.view.current_reduction(frame.frame_id) == job_id:
+        desk.plan.kept.append(Kept(frame, job_id, calibration))
+        return
+    if desk.gave_up(job_id):
+        desk.plan.given_up.append(frame.frame_id)
+        return
+    product = addresses.product_path(desk.settings, frame, path, job_id)
+    desk.plan.calibrations[job_id] = calibration
+    desk.submit(replace(job, job_id=job_id, product=product))
+
+
+def _measured_gains(desk: Desk, frame: FrameRecord) -> electronics.Measured:
+    """Return what tells the gains that flats of nights before that of a frame gave."""
+
+    def gains(plane: int | None, channel: str) -> list[tuple[float, float | None]]:
+        return desk.view.gains(*instrument_of(frame), frame.night or "", plane=plane, channel=channel)
+
+    return gains
+
+
+def _skipped(calibration: Calibration) -> tuple[tuple[str, str], ...]:
+    """Return each step that has no master, with the reason."""
+    return tuple((wait.kind.value, wait.reason) for wait in calibration.waits)
+
+
+def _not_needed(calibration: Calibration) -> tuple[tuple[str, str], ...]:
+    """Return each step that this frame does without, with the reason."""
+    choices = (calibration.bias, calibration.dark, calibration.flat)
+    return tuple((choice.kind.value, choice.reason) for choice in choices if isinstance(choice, NotNeeded))
+
+
+def _loses_its_pedestal(frame: FrameRecord, inputs: Sequence[MasterInput], settings: Settings) -> bool:
+    """Return whether bias, dark or overscan takes the bias level out of the frame, or did so before it came."""
+    if "dark_subtracted" in frame.flags:
+        return True
+    has_overscan = settings.reduction.overscan and all(plane.has_overscan for plane in frame.planes)
+    return has_overscan or any(master.kind in (Kind.BIAS, Kind.DARK) for master in inputs)

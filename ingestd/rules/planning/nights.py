@@ -1,0 +1,144 @@
+"""The nights whose masters may differ: what of them must be measured or combined."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from ingestd.records import BuildMaster, FrameInput, FrameRecord, Group, Job, Kind, StaleNight
+from ingestd.rules import addresses, electronics, groups, windows
+from ingestd.rules.planning.desk import Desk
+from ingestd.rules.planning.plan import SettledNight
+from ingestd.rules.screening import Screener
+from ingestd.settings import MasterRule
+
+_ORDER = {Kind.BIAS: 0, Kind.DARK: 1, Kind.FLAT: 2}
+
+
+@dataclass(slots=True)
+class Nights:
+    """What the stale nights lack, and the instruments (camera, set-up) whose masters are not final yet."""
+
+    jobs: list[Job] = field(default_factory=list)
+    pending: set[tuple[str, str]] = field(default_factory=set)
+    unjudged: set[Group] = field(default_factory=set)
+    _kinds: set[tuple[str, str, Kind]] = field(default_factory=set)
+
+    def put_off(self, group: Group) -> None:
+        """Note that the masters of a group are not final yet."""
+        setup = windows.setup_of(group.configuration)
+        self.pending.add((group.camera, setup))
+        self._kinds.add((group.camera, setup, group.kind))
+
+    def must_wait(self, group: Group) -> bool:
+        """Return whether a group waits: for the biases and darks below it, for frames of an earlier night."""
+        below = (Kind.BIAS, Kind.DARK)[: _ORDER[group.kind]]
+        setup = windows.setup_of(group.configuration)
+        return group in self.unjudged or any((group.camera, setup, kind) in self._kinds for kind in below)
+
+
+class NightPlanner:
+    """Looks at one stale night after the other."""
+
+    def __init__(self, desk: Desk, screener: Screener) -> None:
+        self._desk = desk
+        self._screener = screener
+
+    def plan(self, wanted: Collection[tuple[str, str]]) -> Nights:
+        """Look at every stale night; those of a wanted instrument (camera, set-up) are not put off."""
+        nights = Nights()
+        for stale in sorted(self._desk.view.stale_nights(), key=_night_order):
+            instrument = (stale.group.camera, windows.setup_of(stale.group.configuration))
+            if nights.must_wait(stale.group) or self._has_enough(nights):
+                nights.put_off(stale.group)
+                continue
+            if not self._is_quiet(stale, forced=instrument in wanted) or self._desk.view.has_unmeasured(*instrument):
+                nights.put_off(stale.group)
+                continue
+            if not self._screen(stale, nights):
+                nights.put_off(stale.group)
+                nights.unjudged.add(stale.group)
+                continue
+            missing = self._missing_masters(stale.group, stale.night)
+            possible = [job for job in missing if not self._desk.must_pause(job.job_id)]
+            nights.jobs += possible
+            if possible or not missing:
+                # even a night settled now may change what depends on it: that is looked at once it is recorded
+                nights.put_off(stale.group)
+        return nights
+
+    def _has_enough(self, nights: Nights) -> bool:
+        """Return whether the nights looked at so far give work to every free worker."""
+        free = [
+            job
+            for job in nights.jobs
+            if job.job_id not in self._desk.in_flight and job.job_id not in self._desk.suspects
+        ]
+        return len(free) >= max(self._desk.capacity, 1)
+
+    def _screen(self, stale: StaleNight, nights: Nights) -> bool:
+        """Take the second look at the frames of a night; return whether it leaves the good ones as they are."""
+        look = self._screener.look(stale.group, stale.night)
+        nights.jobs += look.to_measure
+        self._desk.plan.verdicts += look.verdicts
+        return look.is_settled
+
+    def _is_quiet(self, stale: StaleNight, *, forced: bool) -> bool:
+        """Return whether no frame of the burst came for a while; a clock that was set back counts as quiet."""
+        quiet_at = stale.touched_at + timedelta(seconds=self._desk.settings.masters.quiet_s)
+        if self._desk.drain or forced or not stale.touched_at <= self._desk.now < quiet_at:
+            return True
+        self._desk.plan.look_again(quiet_at)
+        return False
+
+    def _missing_masters(self, group: Group, night: str) -> list[BuildMaster]:
+        """Return the masters that a night lacks; settle the night if it lacks none."""
+        rule = self._desk.rule(group.kind)
+        frames = self._desk.view.usable_frames(group, groups.night_before(night, rule.window_d), night)
+        wanted = groups.select_members(frames, night, rule, self._desk.settings.matching, group.kind)
+        jobs = [job for members in wanted if (job := self._build(group, night, members, rule)) is not None]
+        known = self._desk.view.known_masters([job.job_id for job in jobs])
+        missing = [job for job in jobs if job.job_id not in known and not self._desk.gave_up(job.job_id)]
+        if not missing:
+            self._desk.plan.settled_nights.append(SettledNight(group, night, tuple(sorted(known))))
+        return missing
+
+    def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rule: MasterRule) -> BuildMaster | None:
+        """Return the order for one master, or None if it would have too few readable or calibratable members."""
+        inputs = []
+        for frame in members:
+            path = self._desk.view.path_of(frame.frame_id)
+            if path is None:
+                continue
+            masters = self._desk.calibration(frame) if group.kind == Kind.FLAT else None
+            if masters is not None and masters.waits and not masters.matches:
+                continue
+            inputs.append(FrameInput(frame, path, addresses.inputs_of(masters, self._desk.settings)))
+        if len(inputs) < rule.minimum:
+            return None
+        exposure_s, ccd_temp_c, _, _ = groups.master_conditions([member.frame for member in inputs])
+        arithmetic = addresses.arithmetic_of(self._desk.settings)
+        amplifiers = electronics.electronics_of(inputs[0].frame, self._desk.camera(group.camera), None)
+        gain = self._desk.camera(group.camera).gain_e_per_adu or inputs[0].frame.gain_e_per_adu
+        job = BuildMaster(
+            job_id="",
+            group=group,
+            night=night,
+            exposure_s=exposure_s,
+            ccd_temp_c=ccd_temp_c,
+            members=tuple(inputs),
+            gain_e_per_adu=electronics.mean_gain(amplifiers) if amplifiers else gain,
+            arithmetic=arithmetic,
+            grade=groups.grade(len(inputs), rule),
+            product="",
+            electronics=amplifiers,
+        )
+        job_id = addresses.of_master(job)
+        return replace(job, job_id=job_id, product=addresses.master_path(self._desk.settings, group, night, job_id))
+
+
+def _night_order(stale: StaleNight) -> tuple[int, str, str, str, str]:
+    """Order nights so that parents come before what is built with them."""
+    group = stale.group
+    return _ORDER[group.kind], stale.night, group.camera, group.configuration, group.filter_name or ""

@@ -1,0 +1,94 @@
+"""What planning asks of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from ingestd.records import (
+    Failure,
+    FrameRecord,
+    Group,
+    Kind,
+    Master,
+    MeasuredFrame,
+    Metric,
+    StaleNight,
+)
+
+
+class View(Protocol):
+    """What planning reads of the catalogue."""
+
+    def unmeasured(self, limit: int, now: datetime | None = None) -> list[FrameRecord]:
+        """Return calibration frames whose pixels were never looked at, without those that pause after a failure."""
+
+    def has_unmeasured(self, camera: str, setup: str) -> bool:
+        """Return whether such frames exist for this set-up, in whatever window."""
+
+    def stale_nights(self) -> list[StaleNight]:
+        """Return the nights whose masters must be looked at again."""
+
+    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
+        """Return the frames of a group that may be members."""
+
+    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+        """Return the frames of a group and night whose pixels were looked at, with figures and verdict."""
+
+    def master_figures(self, master_id: str) -> tuple[Metric, ...]:
+        """Return the figures of a master."""
+
+    def masters(
+        self,
+        camera: str,
+        configuration: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return the current masters of one configuration, by the time of their last member."""
+
+    def masters_of_setup(
+        self,
+        camera: str,
+        setup: str,
+        kind: Kind,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Master]:
+        """Return those of one set-up, in whatever window."""
+
+    def known_masters(self, master_ids: list[str]) -> set[str]:
+        """Return those of the masters that are recorded and whose file stands."""
+
+    def stale_darks(self) -> list[Master]:
+        """Return master darks whose bias may have changed since they were measured."""
+
+    def measured_with(self, master_id: str) -> str | None:
+        """Return the bias that a master dark was last measured against."""
+
+    def stale_lights(self, limit: int, newest_first: bool = True, now: datetime | None = None) -> list[FrameRecord]:  # noqa: FBT001, FBT002 - as the catalogue has it
+        """Return science frames whose masters must be chosen again, without those that pause after a failure."""
+
+    def current_reduction(self, frame_id: str) -> str | None:
+        """Return the job that made the current product of a frame."""
+
+    def failure(self, job_id: str) -> Failure | None:
+        """Return what is known of failed attempts at a job."""
+
+    def next_retry(self, now: datetime) -> datetime | None:
+        """Return when the first of the failed jobs that pause may be tried again."""
+
+    def path_of(self, frame_id: str) -> str | None:
+        """Return where the frame was last seen, if it is still there."""
+
+    def suspects(self, deaths: int) -> Mapping[str, str | None]:
+        """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""
+
+    def gains(
+        self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
+    ) -> list[tuple[float, float | None]]:
+        """Return the gains (e-/ADU, error) that flats of earlier nights gave, those of one amplifier."""
