@@ -4,7 +4,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
 
     __main__.py     python -m ingestd
     cli/            the commands: parse, call, print, exit code
-    daemon.py       the process: signals, stop flag, the rounds, the single database writer, the notes to systemd
+    daemon/         the process: signals, stop flag, the rounds, the single database writer, the notes to systemd
     flow/           the path of a frame: arrive -> look -> submit -> record; recovery; an operator's commands
     web/            /metrics, /live, /ready on a read-only connection of its own
     api.py          the typed Python API for people

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingestd import daemon
 from ingestd.cli import main
+from ingestd.daemon import scanning, service
 from ingestd.doors import fitsfile
 from ingestd.flow.recording import Recorder, explanation_of
 from ingestd.records import BuildMaster, Calibration, Job, Outcome, ReduceFrame
@@ -63,11 +63,17 @@ def _recover_nothing(*_: Any) -> None:
     """Leave everything as the kill left it."""
 
 
+def _without_recovery() -> None:
+    """Have neither the service nor a scan recover."""
+    for module in (scanning, service):
+        module.recover = _recover_nothing
+
+
 VARIANTS = {
     "in_place": lambda: setattr(fitsfile, "ProductWriter", _InPlaceWriter),
     "late_rename": lambda: setattr(fitsfile, "ProductWriter", _LateWriter),
     "row_first": lambda: setattr(Recorder, "remember", _remember_as_done),
-    "no_recovery": lambda: setattr(daemon, "recover", _recover_nothing),
+    "no_recovery": _without_recovery,
 }
 
 if "INGESTD_UNSAFE" in os.environ:

@@ -1,36 +1,31 @@
-"""The process: lock, signals, the loop of ticks, the one writer of the catalogue, and a graceful stop.
-
-This is the only room that asks what time it is; everything below is told.
-"""
+"""``ingestd run``: signals, the loop of ticks, reload, and a graceful stop."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
+from ingestd.daemon.writing import control_path, executor_of, note_settings, utc_now, writing
 from ingestd.doors import store
-from ingestd.doors.catalogue import Catalogue, CatalogueBusy, CatalogueDamaged
-from ingestd.doors.control import ControlServer, DataLock, lock_holder, send
+from ingestd.doors.catalogue import Catalogue, CatalogueBusy
+from ingestd.doors.control import ControlServer
 from ingestd.doors.executors import ProcessExecutor
 from ingestd.doors.exporter import Telemetry
 from ingestd.doors.fitsfile import remove_temporaries
 from ingestd.doors.systemd import ServiceManager
-from ingestd.doors.watcher import Poll, Settled, Watcher
-from ingestd.errors import ProductNotWritten, SettingsInvalid
+from ingestd.doors.watcher import Watcher
+from ingestd.errors import SettingsInvalid
 from ingestd.flow import Flow, carry_out, recover, tidy
-from ingestd.jobs import Worker
-from ingestd.records import VERSION, FileStamp
+from ingestd.records import VERSION
 from ingestd.settings import Settings, load_settings
 from ingestd.web import HealthFacts, WebServer, assess, catalogue_query
 
@@ -42,192 +37,6 @@ _BUSY_PAUSE_S = 2.0
 _LONGEST_SLEEP_S = 1.0
 _TICK_LIMIT_S = 60.0
 _PENDING_LIMIT_S = 3600.0
-_COMMAND_TIMEOUT_S = 60.0
-
-
-def utc_now() -> datetime:
-    """Return the time; the CLI passes it on to what it calls."""
-    return datetime.now(UTC)
-
-
-# --- what every process that writes has in common ---------------------------------------------------------------------
-
-
-@contextmanager
-def writing(settings: Settings) -> Iterator[Catalogue]:
-    """Hold the lock of the data directory and the one writing connection.
-
-    Raises
-    ------
-    LockHeld
-        If another process holds it.
-    CatalogueUnusable
-        If the database cannot be opened safely; a damaged one is moved aside and begun anew.
-    """
-    store.ensure_directory(settings.data_dir)
-    with DataLock(lock_path(settings)):
-        catalogue = _open_catalogue(settings)
-        try:
-            yield catalogue
-        finally:
-            catalogue.close()
-
-
-def lock_path(settings: Settings) -> Path:
-    """Return the lock file of the data directory."""
-    return settings.data_dir / "ingestd.lock"
-
-
-def control_path(settings: Settings) -> Path:
-    """Return the control socket of the daemon."""
-    return settings.data_dir / "control.sock"
-
-
-def _open_catalogue(settings: Settings) -> Catalogue:
-    """Open the database; move a damaged one aside, for everything in it can be found again from the raw frames."""
-    path = settings.catalogue_path
-    try:
-        return Catalogue.open(path, rules=settings.masters)
-    except CatalogueDamaged as error:
-        aside = path.with_name(f"{path.name}.damaged-{utc_now():%Y%m%dT%H%M%S}")
-        _log.error(
-            "%s: %s. It is moved to %s; the catalogue is built again from the raw frames", path, error, aside.name
-        )
-        for suffix in ("", "-wal", "-shm"):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                shutil.move(part, aside.with_name(aside.name + suffix))
-        return Catalogue.open(path, rules=settings.masters)
-
-
-def _executor(settings: Settings) -> ProcessExecutor:
-    """Return the worker processes that the settings ask for."""
-    limits = settings.limits
-    return ProcessExecutor(
-        settings.workers.processes,
-        Worker(limits),
-        max_job_s=limits.max_job_s,
-        max_worker_bytes=limits.max_worker_bytes,
-    )
-
-
-def _note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
-    """Look at everything again if the settings that decide about masters and products are not those of the last run."""
-    parts = (settings.masters, settings.matching, settings.screening, settings.reduction, settings.camera)
-    if catalogue.remember("settings", repr(parts)):
-        nights, lights = catalogue.touch_nights(now), catalogue.requeue(None, now)
-        if nights or lights:
-            text = f"{nights} nights and {lights} science frames are looked at again"
-            catalogue.add_event("info", "settings_changed", "", text, now)
-            _log.info("Settings changed: %s", text)
-
-
-# --- ingestd scan -----------------------------------------------------------------------------------------------------
-
-
-class SingleScan:
-    """What lies in the watched directories now, handed out once: the arrivals of ``ingestd scan``.
-
-    A file that only needs to be unchanged for longer is handed out once more; any other that is not ready stays
-    listed as arriving, for the next scan.
-    """
-
-    def __init__(
-        self, settings: Settings, known: Mapping[str, FileStamp], progress: Callable[[int, int], None]
-    ) -> None:
-        self._watcher = Watcher(settings.roots, settings.arrival, known=known, threaded=False)
-        self._progress = progress
-        self._handed: dict[str, Settled] = {}
-        self._again: list[tuple[float, Settled]] = []
-        self._is_scanned = False
-
-    @property
-    def is_caught_up(self) -> bool:
-        """True once every file was handed out as often as it will be."""
-        return self._is_scanned and not self._again
-
-    def poll(self, now: float) -> Poll:
-        """Return the files of the scan at the first call, later those that needed more time."""
-        if not self._is_scanned:
-            self._is_scanned = True
-            poll = self._watcher.scan_once(self._progress)
-            self._handed = {file.path: file for file in poll.settled}
-            return poll
-        due = tuple(file for when, file in self._again if when <= now)
-        self._again = [(when, file) for when, file in self._again if when > now]
-        return Poll(due, (), (), (), 0, min((when for when, _ in self._again), default=now + _LONGEST_SLEEP_S))
-
-    def taken(self, path: str, stamp: FileStamp) -> None:  # noqa: ARG002 - nothing is watched any more
-        """Hear that a file was dealt with."""
-        self._handed.pop(path, None)
-
-    def not_ready(self, path: str, now: float, reason: str, *, wait_s: float | None = None) -> None:
-        """Hear that a file is not ready: hand it out once more if that is only a matter of time."""
-        file = self._handed.pop(path, None)
-        if file is not None and wait_s is not None and reason == "incomplete":
-            self._again.append((now + wait_s, replace(file, quiet_s=file.quiet_s + wait_s)))
-
-
-def run_scan(settings: Settings, progress: Callable[[int, int], None], scanned: Callable[[int, int], None]) -> None:
-    """Take in what lies in the watched directories, do everything that follows from it, and return.
-
-    Parameters
-    ----------
-    settings : Settings
-    progress : callable (done, left)
-        Called with the number of steps done and the number known to be left.
-    scanned : callable (done, total)
-        Called as the files are looked at a second time.
-
-    Raises
-    ------
-    ProductNotWritten
-        If the disk is full: what is missing is done by the next run.
-    """
-    with writing(settings) as catalogue:
-        now = utc_now()
-        recover(catalogue, settings, now)
-        _note_settings(catalogue, settings, now)
-        executor = _executor(settings)
-        scan = SingleScan(settings, catalogue.known_files(), scanned)
-        flow = Flow(settings, catalogue, scan, executor, Telemetry(settings, utc_now), drain=True)
-        done = 0
-        try:
-            while not flow.is_idle:
-                done += flow.tick(utc_now(), time.monotonic())
-                progress(done, catalogue.queue_depth() + flow.queue_depth)
-                if flow.disk_is_full:
-                    raise ProductNotWritten(f"{settings.data_dir}: no space left; make room and scan again")
-                if not flow.is_idle:
-                    executor.wait(min(flow.seconds_to_next(utc_now(), time.monotonic()), _LONGEST_SLEEP_S))
-            tidy(catalogue, settings, utc_now())
-        finally:
-            flow.stop()
-            executor.stop(0.0)
-            catalogue.ground()
-
-
-# --- an operator's commands -------------------------------------------------------------------------------------------
-
-
-def command(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Have a command carried out: by the daemon if one runs, else here with the lock held.
-
-    Returns
-    -------
-    dict
-        ``ok`` and, if not, ``error``; else what was done.
-    """
-    if lock_holder(lock_path(settings)) is not None:
-        try:
-            return send(control_path(settings), dict(request), _COMMAND_TIMEOUT_S)
-        except ConnectionError as error:
-            return {"ok": False, "error": str(error)}
-    with writing(settings) as catalogue:
-        return carry_out(catalogue, settings, request, utc_now())
-
-
-# --- ingestd run ------------------------------------------------------------------------------------------------------
 
 
 class Daemon:
@@ -260,7 +69,7 @@ class Daemon:
         with writing(self._settings) as catalogue, self._signals():
             now = utc_now()
             recover(catalogue, self._settings, now)
-            _note_settings(catalogue, self._settings, now)
+            note_settings(catalogue, self._settings, now)
             telemetry = Telemetry(self._settings, utc_now, catalogue_query(lambda: self._settings, utc_now))
             web = WebServer(self._settings.web, lambda: assess(self._facts, time.monotonic()), telemetry.render)
             with ControlServer(control_path(self._settings)) as control, web:
@@ -270,7 +79,7 @@ class Daemon:
     def _work(self, catalogue: Catalogue, telemetry: Telemetry, control: ControlServer, web: WebServer) -> None:
         """Start watcher and workers, loop, and stop them again."""
         watcher = self._watcher(catalogue)
-        executor = _executor(self._settings)
+        executor = executor_of(self._settings)
         flow = Flow(self._settings, catalogue, watcher, executor, telemetry, threaded=True)
         watcher.start()
         self._manager.notify("READY=1", f"MAINPID={os.getpid()}")
@@ -392,7 +201,7 @@ class Daemon:
         must_watch_anew = (settings.roots, settings.arrival) != (self._settings.roots, self._settings.arrival)
         self._settings = settings
         catalogue.rules = settings.masters
-        _note_settings(catalogue, settings, utc_now())
+        note_settings(catalogue, settings, utc_now())
         telemetry.apply(settings)
         if must_watch_anew:
             watcher.stop()
