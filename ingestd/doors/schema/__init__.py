@@ -6,6 +6,7 @@ The tables, indexes and views stand in one module for each version that added so
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database, Migrations
@@ -86,7 +87,8 @@ def refuse_older(db: Database, path: Path, migrations: Migrations = MIGRATIONS) 
 
 def declared(migrations: Migrations = MIGRATIONS) -> list[str]:
     """Return the names of all migrations that the program knows, oldest first."""
-    return [migration.name for migration in migrations.pending(Database(memory=True, execute_plugins=False))]
+    with closing(Database(memory=True, execute_plugins=False)) as empty:
+        return [migration.name for migration in migrations.pending(empty)]
 
 
 def _back_up(db: Database, target: Path) -> None:
