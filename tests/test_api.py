@@ -109,7 +109,7 @@ def test_a_series_is_arrays_of_equal_length(catalogue):
     # three frames and their master
     assert {len(getattr(series, name)) for name in series.__slots__[2:]} == {4}
     assert series.unit == "ADU"
-    assert np.all(np.diff(series.time) >= np.timedelta64(0))
+    assert np.all(np.diff(series.time) >= np.timedelta64(0, "s"))
     # the synthetic sensor has a bias of about 1000 ADU
     assert np.all(np.abs(series.value - 1000) < 100)
 
