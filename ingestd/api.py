@@ -58,7 +58,7 @@ from ingestd.records import CALIBRATION_KINDS, Choice, Kind, Master, Match, NotN
 from ingestd.rules import matching, windows
 from ingestd.rules.coverage import Coverage
 from ingestd.rules.coverage import survey as coverage
-from ingestd.settings import Camera, MasterRule, Settings
+from ingestd.settings import Camera, Settings
 
 __all__ = [
     "Catalogue",
@@ -215,7 +215,8 @@ def masters_at(
     ----------
     catalogue : Catalogue
     settings : Settings
-        For how long masters are valid: ``masters.bias.valid_d`` and so on, before the first and after the last member.
+        For how long masters are valid: ``masters.bias.valid_d`` and so on, before the first and after the last member,
+        with what single cameras have of their own.
     time : datetime
         Aware.
     kind, camera : str, optional
@@ -229,9 +230,18 @@ def masters_at(
     kinds = CALIBRATION_KINDS if kind is None else (Kind(kind),)
     found = []
     for one in kinds:
-        valid = timedelta(days=_rule(settings, one).valid_d)
-        found += catalogue.valid_masters(one, time - valid, time + valid, camera=camera)
+        found += _valid_masters(catalogue, settings, time, one, camera)
     return found
+
+
+def _valid_masters(
+    catalogue: Catalogue, settings: Settings, time: datetime, kind: Kind, camera: str | None
+) -> list[Master]:
+    """Return the masters of a kind that are valid at a time, by the rules of their cameras and an operator's word."""
+    cameras = [camera] if camera is not None else ["", *(it.name for it in settings.camera)]
+    longest = timedelta(days=max(settings.rules_of(name).master(kind).longest_d for name in cameras))
+    found = catalogue.valid_masters(kind, time - longest, time + longest, camera=camera)
+    return [it for it in found if matching.is_valid_at(it, time, settings.rules_of(it.camera))]
 
 
 def best_master(
@@ -290,19 +300,14 @@ def best_master(
     )
     masters = {}
     for one in CALIBRATION_KINDS:
-        rule = _rule(settings, one)
-        reach = timedelta(days=2 * rule.valid_d + rule.window_d)
+        rule = settings.rules_of(camera).master(one)
+        reach = timedelta(days=2 * rule.longest_d + rule.window_d)
         setup = windows.setup_of(configuration)
         masters[one] = catalogue.masters_of_setup(camera, setup, one, since=time - reach, until=time + reach)
     settings_of = {each.name: each for each in settings.camera}
     calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera))
     choices = {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}
     return choices[Kind(kind)]
-
-
-def _rule(settings: Settings, kind: Kind) -> MasterRule:
-    """Return window and validity of masters of a kind."""
-    return {Kind.BIAS: settings.masters.bias, Kind.DARK: settings.masters.dark, Kind.FLAT: settings.masters.flat}[kind]
 
 
 # --- quality figures --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag, StrEnum
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 VERSION = "0.1.0"
 
@@ -18,6 +18,9 @@ ALGORITHMS: Mapping[str, int] = {"measure": 1, "bias": 1, "dark": 1, "flat": 1, 
 """Version of the arithmetic behind each kind of job; raise it when the same inputs would give other bytes."""
 
 CardValue = str | int | float | bool | None
+
+Cards = tuple[tuple[str, float | str], ...]
+"""Header cards that the association rules name, upper case and sorted, each with a number or a text."""
 
 
 class Kind(StrEnum):
@@ -265,6 +268,7 @@ class FrameRecord:
     (``dark-flat``, ``arc``, ``master``, ...; else equal to ``kind``). ``sources`` pairs a field with its origin;
     ``flags`` are reason codes that keep the frame out of masters (``calibrated``, ``no_date``, ``future_date``,
     ``unstable_temperature``, ...); ``notes`` are sentences for a person: what was looked for, what was ignored.
+    ``cards`` are those that the association rules of its camera name.
     """
 
     frame_id: str
@@ -289,6 +293,7 @@ class FrameRecord:
     sources: tuple[tuple[str, str], ...]
     flags: tuple[str, ...]
     notes: tuple[str, ...]
+    cards: Cards = ()
 
     def source(self, field: str) -> str:
         """Return the card or rule that the field came from, or an empty text."""
@@ -325,6 +330,7 @@ class ScienceUse:
     frames: int
     newest: datetime
     frame_id: str
+    cards: Cards = ()
 
 
 # --- masters and the choice among them --------------------------------------------------------------------------------
@@ -334,7 +340,9 @@ class ScienceUse:
 class Master:
     """A combined calibration. ``master_id`` is its address: a SHA-256 of members, parents, arithmetic and versions.
 
-    ``is_pinned``: an operator wants it chosen before all others that fit.
+    ``is_pinned``: an operator wants it chosen before all others that fit. ``valid_from`` and ``valid_until`` are the
+    range of observation times that an operator gave it, None where it is open. ``cards`` as of a frame: medians, and
+    what all members share.
     """
 
     master_id: str
@@ -353,11 +361,31 @@ class Master:
     sha256: str
     grade: str
     is_pinned: bool = False
+    cards: Cards = ()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+class FieldVerdict(NamedTuple):
+    """One field of a frame and of a master: values as JSON has them, how far apart and how far they may be.
+
+    ``difference`` and ``tolerance`` are in the unit of the field; None where values must be equal or have no limit.
+    """
+
+    field: str
+    frame: float | str | None
+    master: float | str | None
+    difference: float | None
+    tolerance: float | str | None
+    fits: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One master that was looked at for a frame: its distances, its rank if it fits, the reason if not."""
+    """One master that was looked at for a frame: its distances, its rank if it fits, the reason if not.
+
+    ``fields`` are the same, field by field.
+    """
 
     master_id: str
     kind: Kind
@@ -368,6 +396,7 @@ class Candidate:
     exposure_ratio: float | None
     age_h: float
     grade: str
+    fields: tuple[FieldVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,6 +556,7 @@ class BuildMaster:
     """Combine the members to a master; ``product`` is absolute and a function of ``job_id``.
 
     ``electronics`` is empty where one amplifier reads the frames: ``gain_e_per_adu`` is its gain, else a mean.
+    ``cards`` are those of the master.
     """
 
     job_id: str
@@ -540,6 +570,7 @@ class BuildMaster:
     grade: str
     product: str
     electronics: tuple[Electronics, ...] = ()
+    cards: Cards = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ def test_shipped_file_shows_every_key():
             section = field.default_factory() if field.default_factory is not dataclasses.MISSING else value
             if dataclasses.is_dataclass(section):
                 yield from missing(type(section))
-            elif not re.search(rf"^(# )?{field.name} = |^(# )?\[+(camera\.)?{field.name}\]", text, re.MULTILINE):
+            elif not re.search(
+                rf"^(# )?{field.name} = |^(# )?\[+(camera\.)?{field.name}(\.\w+)?\]", text, re.MULTILINE
+            ):
                 yield f"{cls.__name__}.{field.name}"
 
     assert [*missing(Settings), *missing(Camera), *missing(Keywords)] == []

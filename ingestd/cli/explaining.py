@@ -14,6 +14,7 @@ from ingestd.api import open_catalogue
 from ingestd.cli.options import config_option, json_option, printable, settings_of
 from ingestd.flow.surveying import read_sample
 from ingestd.records import FrameRecord
+from ingestd.rules.matching import explain_lines, with_named_fields
 from ingestd.rules.proposing import Sample, header_cards, missing_fields
 from ingestd.settings import Keywords, Settings
 
@@ -37,10 +38,11 @@ _FIELDS = (
 
 @click.command()
 @click.argument("file")
+@click.option("--fields", "every_field", is_flag=True, help="Every candidate field by field, not only the best.")
 @config_option
 @json_option
 @click.pass_context
-def explain(context: click.Context, config: str | None, *, file: str, as_json: bool) -> None:
+def explain(context: click.Context, config: str | None, *, file: str, every_field: bool, as_json: bool) -> None:
     """Say why: the kind of FILE, its masters, its steps.
 
     Where each field comes from, what to write in config.toml for one that is missing, and why each master was chosen
@@ -57,7 +59,7 @@ def explain(context: click.Context, config: str | None, *, file: str, as_json: b
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
         return
-    click.echo("\n\n".join(printable(_text(frame)) for frame in found))
+    click.echo("\n\n".join(printable(_text(frame, every_field=every_field)) for frame in found))
 
 
 def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[str, Any]:  # noqa: ANN401 - a Catalogue
@@ -80,7 +82,7 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
         "pixels": [asdict(finding) for finding in catalogue.findings(frame.frame_id)],
         "decisions": catalogue.decisions(frame_id=frame.frame_id),
         "products": catalogue.product_rows(frame.frame_id),
-        "masters": json.loads(explanation) if explanation else None,
+        "masters": with_named_fields(json.loads(explanation)) if explanation else None,
     }
     return described
 
@@ -95,7 +97,7 @@ def _missing(frame: FrameRecord, path: str, settings: Settings) -> list[dict[str
     return [asdict(found) for found in missing_fields(frame, own, cards)]
 
 
-def _text(frame: dict[str, Any]) -> str:
+def _text(frame: dict[str, Any], *, every_field: bool) -> str:
     """Return the description for a person."""
     lines = [str(frame["path"]), f"  {'state':14} {frame['state']}: {frame['reason']}"]
     if frame.get("detail"):
@@ -121,7 +123,7 @@ def _text(frame: dict[str, Any]) -> str:
         for said in frame.get("decisions", [])
     ]
     lines += _product_lines(frame.get("products", []))
-    lines += _choice_lines(frame.get("masters"))
+    lines += explain_lines(frame.get("masters") or {}, every_field=every_field)
     return "\n".join(lines)
 
 
@@ -152,18 +154,4 @@ def _product_lines(products: list[dict[str, Any]]) -> list[str]:
             f"    {step['name']:12} {step['status']}{': ' if step['detail'] else ''}{step['detail']}"
             for step in product["steps"]
         ]
-    return lines
-
-
-def _choice_lines(choices: dict[str, Any] | None) -> list[str]:
-    """Return why each master was chosen or rejected, every candidate in its rank."""
-    lines: list[str] = []
-    for kind, choice in (choices or {}).items():
-        what = {"match": f"{choice.get('how', '')}: {choice.get('path', '')}"}.get(
-            choice["choice"], choice.get("reason")
-        )
-        lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
-        for rank, candidate in enumerate(choice["candidates"], 1):
-            verdict = "fits" if candidate["fits"] else "no"
-            lines.append(f"    {rank:2}. {verdict:4} {candidate['master_id'][:8]} {candidate['reason']}")
     return lines

@@ -200,7 +200,7 @@ class Daemon:
         settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         must_watch_anew = (settings.roots, settings.arrival) != (self._settings.roots, self._settings.arrival)
         self._settings = settings
-        catalogue.rules = settings.masters
+        catalogue.rules = settings
         note_settings(catalogue, settings, utc_now())
         telemetry.apply(settings)
         if must_watch_anew:

@@ -58,7 +58,7 @@ def _open_catalogue(settings: Settings) -> Catalogue:
     """Open the database; move a damaged one aside, for everything in it can be found again from the raw frames."""
     path = settings.catalogue_path
     try:
-        return Catalogue.open(path, rules=settings.masters)
+        return Catalogue.open(path, rules=settings)
     except CatalogueDamaged as error:
         aside = path.with_name(f"{path.name}.damaged-{utc_now():%Y%m%dT%H%M%S}")
         _log.error(
@@ -68,7 +68,7 @@ def _open_catalogue(settings: Settings) -> Catalogue:
             part = path.with_name(path.name + suffix)
             if part.exists():
                 shutil.move(part, aside.with_name(aside.name + suffix))
-        return Catalogue.open(path, rules=settings.masters)
+        return Catalogue.open(path, rules=settings)
 
 
 def executor_of(settings: Settings) -> ProcessExecutor:

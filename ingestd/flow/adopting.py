@@ -63,6 +63,7 @@ def prepare(
         frame_id=frame_id,
         data_sha256=data_sha256,
         now=now,
+        named=settings.rules_of(camera.name if camera else "").cards(),
     )
     if not record.planes:
         raise NotAdopted(f"{source}: holds no image of two axes")

@@ -134,6 +134,7 @@ def classify(
         frame_id=frame_id,
         data_sha256=data_sha256,
         now=now,
+        named=settings.rules_of(camera.name if camera else "").cards(),
     )
 
 

@@ -174,6 +174,7 @@ class Recorder:
             path=str(Path(job.product).relative_to(self.settings.data_dir)),
             sha256=outcome.sha256 or "",
             grade=job.grade,
+            cards=job.cards,
         )
 
     def _record_no_space(self, job: Job, calibration: Calibration | None, outcome: Outcome, now: datetime) -> None:

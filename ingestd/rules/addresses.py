@@ -61,7 +61,7 @@ def of_master(job: BuildMaster) -> str:
     kind = job.group.kind.value
     several = [astuple(it) for it in job.electronics]
     parts = (job.group.filter_name, members, astuple(job.arithmetic), job.gain_e_per_adu, several)
-    return _digest("master", kind, ALGORITHMS[kind], *parts)
+    return _digest("master", kind, ALGORITHMS[kind], *parts, *([job.cards] if job.cards else []))
 
 
 def of_reduction(job: ReduceFrame) -> str:

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from ingestd.errors import IngestdError
 from ingestd.records import CALIBRATION_KINDS, CardValue, FrameRecord, Group, Kind, Master
 from ingestd.rules import addresses, groups
-from ingestd.settings import Camera, MasterRule, Settings
+from ingestd.rules.cards import of_members
+from ingestd.settings import Camera, Settings
 
 _KIND_CARDS = ("IMAGETYP", "FRAME", "OBSTYPE", "EXPTYPE", "FRAMETYP")
 _WORDS = {Kind.BIAS: ("BIAS", "ZERO"), Kind.DARK: ("DARK",), Kind.FLAT: ("FLAT",)}
@@ -133,8 +134,9 @@ def adopt(
     exposure_s = None if kind is not Kind.DARK else _first(told.exposure_s, record.exposure_s)
     if kind is Kind.DARK and exposure_s is None:
         raise NotAdopted("the exposure of this dark is not in its header: give --exposure")
+    rules = settings.rules_of(record.camera)
     ccd_temp_c = _first(told.ccd_temp_c, record.ccd_temp_c)
-    if ccd_temp_c is None and (kind is not Kind.FLAT or settings.matching.flat.max_delta_temp_c is not None):
+    if ccd_temp_c is None and (kind is not Kind.FLAT or rules.matching.flat.max_delta_temp_c is not None):
         notes.append("its temperature is unknown: it serves frames without one only, unless you give --temperature")
     filter_name = (told.filter_name or record.filter_name) if kind is Kind.FLAT else None
     group = Group(record.camera, kind, frame.configuration.key(), filter_name)
@@ -143,7 +145,7 @@ def adopt(
         if told.last_obs or told.first_obs or record.night is None
         else record.night
     )
-    rule = _rule(settings, kind)
+    rule = rules.master(kind)
     conditions, floor = (exposure_s, ccd_temp_c), settings.masters.flat_floor
     address = addresses.of_external(group, record.frame_id, conditions, (first, last), members, told.scale, floor)
     master = Master(
@@ -162,6 +164,7 @@ def adopt(
         path=addresses.master_path(settings, group, night, address),
         sha256="",
         grade=told.grade or (groups.grade(members, rule) if members else groups.GRADES[-1]),
+        cards=of_members([record.cards], kind, rules),
     )
     return Adoption(master, members, tuple(notes))
 
@@ -216,9 +219,3 @@ def _count(cards: Mapping[str, CardValue]) -> int:
 def _first(told: float | None, read: float | None) -> float | None:
     """Return the operator's number, else that of the header."""
     return read if told is None else told
-
-
-def _rule(settings: Settings, kind: Kind) -> MasterRule:
-    """Return the settings of one kind of master."""
-    masters = settings.masters
-    return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind]

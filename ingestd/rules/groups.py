@@ -6,13 +6,14 @@ up to the end of that night within the window. Nothing here depends on the order
 
 from __future__ import annotations
 
-import itertools
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from ingestd.records import FrameRecord, Group, Kind
-from ingestd.settings import MasterRule, Matching
+from ingestd.rules import cards
+from ingestd.rules.clusters import clusters, exposure_tolerance_s
+from ingestd.settings import KindMatching, MasterRule, Matching
 
 CLUSTER_TEMP_C = 0.5
 """Largest gap of temperature inside a cluster: above the 0.414-0.424 C step of common cameras, far below 5 C."""
@@ -23,11 +24,8 @@ CLUSTER_EXPOSURE_S, CLUSTER_EXPOSURE_RATIO = 0.05, 0.01
 GRADES = ("green", "yellow", "orange", "red")
 """Grades of a master, best first."""
 
-GREEN_MEMBERS, YELLOW_MEMBERS, ORANGE_MEMBERS = 10, 5, 3
-"""Fewest members of a grade: N of them raise the noise of a frame by the factor sqrt(1 + 1/N): 5 %, 10 %, 15 %."""
-
-GREEN_AGE_D, YELLOW_AGE_D, ORANGE_AGE_D = 3, 7, 30
-"""Greatest age of a grade in days (BlackBOX), for a validity of 30 days; in proportion for any other."""
+_AGE_PARTS = (3, 7, 30)
+"""Greatest age of a grade in thirtieths of the validity: days (BlackBOX) for flats, which are valid for 30."""
 
 _WORST = len(GRADES) - 1
 _RANKS = {grade: rank for rank, grade in enumerate(GRADES)}
@@ -55,81 +53,6 @@ def night_before(night: str, days: float) -> str:
 def night_of(time: datetime, longitude_deg: float | None) -> str:
     """Return the night that a time belongs to: it begins at noon, local mean time; without a longitude noon UTC."""
     return (time + timedelta(hours=(longitude_deg or 0.0) / 15.0 - 12.0)).date().isoformat()
-
-
-# --- clusters ---------------------------------------------------------------------------------------------------------
-
-
-def distance(first: float, second: float) -> float:
-    """Return the absolute difference of two values, rounded to 1e-6.
-
-    Values come from decimal cards: -9.6 and -10.1 are 0.5 apart, not 0.5 and the rounding error of binary numbers.
-    """
-    return round(abs(first - second), 6)
-
-
-def exposure_tolerance_s(exposure_s: float, tolerance_s: float, tolerance_ratio: float) -> float:
-    """Return how far an exposure may be from this one to be the same, in seconds."""
-    return round(max(tolerance_s, tolerance_ratio * exposure_s), 6)
-
-
-def clusters(
-    values: Sequence[float | None], tolerance: float | Callable[[float], float]
-) -> tuple[tuple[int, ...], ...]:
-    """Return the clusters of values, each as the indices of its values.
-
-    In the sorted values a new cluster starts where the gap exceeds the tolerance; a cluster wider than two tolerances
-    is split at its largest gap, and its parts likewise. Of equal largest gaps the one nearest to the middle of the
-    cluster counts, so that a steady drift is halved and does not lose one value after the other; of those the lower.
-
-    Parameters
-    ----------
-    values : sequence of float or None
-        Finite. None is a value of its own.
-    tolerance : float or callable
-        A function is given the lower value of a gap, and the lowest value of a cluster for its width.
-
-    Returns
-    -------
-    tuple of tuple of int
-        From the lowest cluster to the highest, None last; indices ascending.
-    """
-    reach = tolerance if callable(tolerance) else lambda _: tolerance
-    indices: dict[float | None, list[int]] = {}
-    for index, value in enumerate(values):
-        indices.setdefault(value, []).append(index)
-    levels = sorted(value for value in indices if value is not None)
-    found = [sorted(i for level in part for i in indices[level]) for part in _split(levels, reach)]
-    if None in indices:
-        found.append(indices[None])
-    return tuple(tuple(cluster) for cluster in found)
-
-
-def _split(levels: Sequence[float], reach: Callable[[float], float]) -> list[Sequence[float]]:
-    """Return sorted distinct values as clusters, lowest first."""
-    edges = [i for i in range(1, len(levels)) if distance(levels[i], levels[i - 1]) > reach(levels[i - 1])]
-    bounds = [0, *edges, len(levels)]
-    waiting = [levels[low:high] for low, high in itertools.pairwise(bounds) if high > low]
-    waiting.reverse()
-    found = []
-    while waiting:
-        cluster = waiting.pop()
-        if distance(cluster[-1], cluster[0]) <= 2 * reach(cluster[0]):
-            found.append(cluster)
-        else:
-            cut = _largest_gap(cluster)
-            waiting += [cluster[cut:], cluster[:cut]]
-    return found
-
-
-def _largest_gap(cluster: Sequence[float]) -> int:
-    """Return the index of the value above the largest gap: of equal gaps the one nearest to the middle, then lower."""
-    middle = (cluster[0] + cluster[-1]) / 2
-
-    def order(i: int) -> tuple[float, float]:
-        return -distance(cluster[i], cluster[i - 1]), distance((cluster[i] + cluster[i - 1]) / 2, middle)
-
-    return min(range(1, len(cluster)), key=order)
 
 
 # --- the members of a master ------------------------------------------------------------------------------------------
@@ -180,20 +103,31 @@ def _age_order(frame: FrameRecord) -> tuple[datetime, str]:
 
 def _clusters_of(frames: list[FrameRecord], matching: Matching, kind: Kind) -> list[list[FrameRecord]]:
     """Return the clusters of the frames of one group; the order inside a cluster is that of the frames."""
+    table: KindMatching = {Kind.BIAS: matching.bias, Kind.DARK: matching.dark, Kind.FLAT: matching.flat}[kind]
+    alike = cards.alike(frames, lambda frame: frame.cards, table)
     if kind is Kind.FLAT:
-        return [frames]
+        return alike
     if kind is Kind.BIAS:
-        return _by_temperature(frames, min(CLUSTER_TEMP_C, matching.bias.max_delta_temp_c))
+        tolerance_c = min(CLUSTER_TEMP_C, matching.bias.max_delta_temp_c)
+        return [cluster for part in alike for cluster in _by_temperature(part, tolerance_c)]
+    tolerance_c = min(CLUSTER_TEMP_C, matching.dark.max_delta_temp_c)
+    return [
+        cluster
+        for part in alike
+        for exposure in _by_exposure(part, matching)
+        for cluster in _by_temperature(exposure, tolerance_c)
+    ]
+
+
+def _by_exposure(frames: list[FrameRecord], matching: Matching) -> list[list[FrameRecord]]:
+    """Return the exposure clusters of darks."""
     tolerance_s = min(CLUSTER_EXPOSURE_S, matching.dark.exposure_tolerance_s)
     tolerance_ratio = min(CLUSTER_EXPOSURE_RATIO, matching.dark.exposure_tolerance_ratio)
-    exposures = clusters(
+    found = clusters(
         [frame.exposure_s for frame in frames],
         lambda exposure_s: exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio),
     )
-    tolerance_c = min(CLUSTER_TEMP_C, matching.dark.max_delta_temp_c)
-    return [
-        cluster for exposure in exposures for cluster in _by_temperature([frames[i] for i in exposure], tolerance_c)
-    ]
+    return [[frames[i] for i in cluster] for cluster in found]
 
 
 def _by_temperature(frames: list[FrameRecord], tolerance_c: float) -> list[list[FrameRecord]]:
@@ -243,22 +177,28 @@ def _obs_start(frame: FrameRecord) -> datetime:
 
 
 def grade(member_count: int, rule: MasterRule) -> str:
-    """Return the grade of a master by the number of its members; below the minimum of its rule it is red."""
-    if member_count < max(rule.minimum, ORANGE_MEMBERS):
-        return "red"
-    if member_count >= GREEN_MEMBERS:
-        return "green"
-    return "yellow" if member_count >= YELLOW_MEMBERS else "orange"
+    """Return the grade of a master by the number of its members; below the minimum of its rule it is red.
+
+    By default 10, 5 and 3: N of them raise the noise of a frame by the factor sqrt(1 + 1/N), that is 5, 10 and 15 %.
+    """
+    if member_count < rule.minimum:
+        return GRADES[-1]
+    return next(
+        (name for name, fewest in zip(GRADES, rule.grade_members, strict=False) if member_count >= fewest), "red"
+    )
 
 
-def age_grade(age_h: float, valid_d: float) -> str:
-    """Return the grade of a master by its age in hours at the frame, in proportion to its validity in days."""
-    age = age_h / 24 * ORANGE_AGE_D
-    if age > ORANGE_AGE_D * valid_d:
-        return "red"
-    if age > YELLOW_AGE_D * valid_d:
-        return "orange"
-    return "yellow" if age > GREEN_AGE_D * valid_d else "green"
+def age_grade(age_h: float, valid_d: float, oldest_d: Sequence[float] = ()) -> str:
+    """Return the grade of a master by its age in hours at the frame.
+
+    ``oldest_d`` are the greatest ages of green, yellow and orange in days; without them 3, 7 and 30 thirtieths of the
+    validity in days.
+    """
+    age_d = age_h / 24
+    if oldest_d:
+        return next((name for name, oldest in zip(GRADES, oldest_d, strict=False) if age_d <= oldest), "red")
+    age = age_d * _AGE_PARTS[-1]
+    return next((name for name, part in zip(GRADES, _AGE_PARTS, strict=False) if age <= part * valid_d), "red")
 
 
 def grade_rank(name: str) -> int:

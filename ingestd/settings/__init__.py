@@ -7,12 +7,16 @@ them together, ``checking`` checks several keys at once, ``reading`` reads.
 """
 
 from ingestd.settings.association import (
+    ORDER,
     BiasMatching,
     DarkMatching,
     FlatMatching,
+    KindMatching,
     MasterRule,
+    MasterRules,
     Masters,
     Matching,
+    Rules,
 )
 from ingestd.settings.cameras import Amplifier, Camera, Keywords
 from ingestd.settings.reading import load_settings, parse_settings
@@ -31,6 +35,7 @@ from ingestd.settings.sections import (
 from ingestd.settings.whole import Settings
 
 __all__ = [
+    "ORDER",
     "Amplifier",
     "Arrival",
     "BiasMatching",
@@ -38,14 +43,17 @@ __all__ = [
     "DarkMatching",
     "FlatMatching",
     "Keywords",
+    "KindMatching",
     "Limits",
     "Log",
     "MasterRule",
+    "MasterRules",
     "Masters",
     "Matching",
     "Paths",
     "Reduction",
     "Retention",
+    "Rules",
     "Screening",
     "Settings",
     "Site",

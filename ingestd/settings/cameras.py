@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ingestd.settings.association import MasterRules, Matching
 from ingestd.settings.keys import key
 
 
@@ -51,7 +52,8 @@ class Camera:
     """[[camera]]: one camera; the first section whose directories hold the file and whose ``match`` cards agree wins.
 
     ``requires``: steps without which a product is only provisional. ``extra_match``: header keywords that must be equal
-    between a frame and its calibrations, beyond the configuration.
+    between a frame and its calibrations, beyond the configuration. ``masters`` and ``matching`` are the full rules of a
+    camera that has some of its own; None means those of all (``Settings.rules_of``).
     """
 
     name: str = key()
@@ -67,3 +69,5 @@ class Camera:
     trim_section: str | None = key(None)
     amplifiers: tuple[Amplifier, ...] = key(())
     keywords: Keywords = key(Keywords())
+    masters: MasterRules | None = key(None)
+    matching: Matching | None = key(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ingestd.errors import SettingsInvalid
-from ingestd.settings.association import MasterRule
+from ingestd.settings.association import ORDER, Rules
 from ingestd.settings.cameras import Camera
 from ingestd.settings.whole import Settings
 
@@ -15,12 +15,8 @@ def check_together(settings: Settings, origin: str) -> None:
     if not settings.camera:
         raise SettingsInvalid(f"{origin}: camera: no [[camera]] section; add one with a name and its directories")
     _check_cameras(settings.camera, origin)
-    for kind in ("bias", "dark", "flat"):
-        rule: MasterRule = getattr(settings.masters, kind)
-        if rule.minimum > rule.maximum:
-            raise SettingsInvalid(
-                f"{origin}: masters.{kind}.minimum = {rule.minimum}: larger than maximum = {rule.maximum}"
-            )
+    for path, rules in _tables(settings):
+        _check_rules(rules, path, origin)
     screening = settings.screening
     if screening.flat_min_level >= screening.flat_max_level:
         raise SettingsInvalid(
@@ -34,6 +30,43 @@ def check_together(settings: Settings, origin: str) -> None:
                 f"{origin}: paths.data = {settings.paths.data!r}: lies inside the watched directory {root}; "
                 "products would be taken for new frames"
             )
+
+
+def _tables(settings: Settings) -> list[tuple[str, Rules]]:
+    """Return the association rules of all and of each camera with its own, each with the path that errors name."""
+    own = [("camera.", settings.rules_of(it.name)) for it in settings.camera if it.masters or it.matching]
+    return [("", Rules(settings.masters, settings.matching)), *own]
+
+
+def _check_rules(rules: Rules, path: str, origin: str) -> None:
+    """Check the association rules of all kinds."""
+    for kind in ("bias", "dark", "flat"):
+        rule, match = rules.master(kind), rules.match(kind)
+        at = f"{origin}: {path}masters.{kind}"
+        if rule.minimum > rule.maximum:
+            raise SettingsInvalid(f"{at}.minimum = {rule.minimum}: larger than maximum = {rule.maximum}")
+        _check_grades(
+            f"{at}.grade_members", rule.grade_members[::-1], "green, yellow, orange; none above the one before"
+        )
+        if rule.grade_age_d:
+            _check_grades(f"{at}.grade_age_d", rule.grade_age_d, "green, yellow, orange; none below the one before")
+        at = f"{origin}: {path}matching.{kind}"
+        if sorted(match.order) != sorted(ORDER):
+            raise SettingsInvalid(f"{at}.order = {list(match.order)}: must name each of {', '.join(ORDER)} once")
+        strange = sorted(set(match.periods) - set(match.numbers)) or sorted(set(match.exact) & set(match.numbers))
+        if strange:
+            raise SettingsInvalid(
+                f"{at}: {strange[0]}: a card stands either in exact or in numbers, and only one in numbers has a period"
+            )
+
+
+def _check_grades(at: str, rising: tuple[float, ...], words: str) -> None:
+    """Check the three bounds of the grades."""
+    if len(rising) != _GRADE_BOUNDS or list(rising) != sorted(rising):
+        raise SettingsInvalid(f"{at}: must be three numbers: {words}")
+
+
+_GRADE_BOUNDS = 3
 
 
 def _check_cameras(cameras: tuple[Camera, ...], origin: str) -> None:

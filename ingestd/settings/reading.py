@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from ingestd.errors import SettingsInvalid
+from ingestd.settings.association import MasterRules, Matching
 from ingestd.settings.checking import check_together
 from ingestd.settings.whole import Settings
 
@@ -36,87 +37,94 @@ def load_settings(path: Path) -> Settings:
 
 def parse_settings(table: Mapping[str, Any], origin: str = "settings") -> Settings:
     """Return the settings in a parsed TOML table; ``origin`` names it in errors."""
-    settings = cast("Settings", _section(Settings, table, "", origin))
+    general = {name: table[name] for name in ("masters", "matching") if name in table}
+    shared = cast("Settings", _Reader(origin, {}).section(Settings, {**general, "camera": []}, ""))
+    reader = _Reader(origin, {MasterRules: shared.masters, Matching: shared.matching})
+    settings = cast("Settings", reader.section(Settings, table, ""))
     check_together(settings, origin)
     return settings
 
 
-def _section(cls: type, table: object, path: str, origin: str) -> object:
-    """Return an instance of the dataclass ``cls`` from a TOML table, strictly."""
-    if not isinstance(table, Mapping):
-        raise SettingsInvalid(f"{origin}: {path} = {table!r}: must be a table, [{path}]")
-    hints = get_type_hints(cls)
-    known: dict[str, Field[Any]] = {item.name: item for item in fields(cls)}
-    for name in table:
-        if name not in known:
-            raise SettingsInvalid(f"{origin}: {_join(path, name)}: unknown key{_nearest(name, known)}")
-    values: dict[str, object] = {}
-    for name, item in known.items():
-        if name in table:
-            values[name] = _value(hints[name], item, table[name], _join(path, name), origin, _default(item))
-        elif item.default is MISSING and item.default_factory is MISSING:
-            raise SettingsInvalid(f"{origin}: {_join(path, name)}: missing; it has no default")
-    return cls(**values)
+class _Reader:
+    """Reads sections; ``bases`` are what an optional section of a type stands on: its other keys are theirs."""
+
+    def __init__(self, origin: str, bases: Mapping[type, object]) -> None:
+        self._origin = origin
+        self._bases = bases
+
+    def section(self, cls: type, table: object, path: str, base: object = None) -> object:
+        """Return an instance of the dataclass ``cls`` from a TOML table, strictly."""
+        if not isinstance(table, Mapping):
+            raise SettingsInvalid(f"{self._origin}: {path} = {table!r}: must be a table, [{path}]")
+        hints = get_type_hints(cls)
+        known: dict[str, Field[Any]] = {item.name: item for item in fields(cls)}
+        for name in table:
+            if name not in known:
+                raise SettingsInvalid(f"{self._origin}: {_join(path, name)}: unknown key{_nearest(name, known)}")
+        values: dict[str, object] = {}
+        for name, item in known.items():
+            default = _default(item) if base is None else getattr(base, name)
+            if name in table:
+                values[name] = self._value(hints[name], item, table[name], _join(path, name), default)
+            elif default is MISSING:
+                raise SettingsInvalid(f"{self._origin}: {_join(path, name)}: missing; it has no default")
+            else:
+                values[name] = default
+        return cls(**values)
+
+    def _value(self, hint: Any, item: Field[Any], value: object, path: str, default: object) -> object:  # noqa: ANN401 - a type
+        """Return one checked value of the type that the field declares."""
+        if get_origin(hint) is UnionType:
+            hint = next(part for part in get_args(hint) if part is not NoneType)
+        if isinstance(hint, type) and is_dataclass(hint):
+            return self.section(hint, value, path, default if is_dataclass(default) else self._bases.get(hint))
+        if get_origin(hint) is tuple:
+            return self._sequence(get_args(hint)[0], item, value, path)
+        if get_origin(hint) is Mapping:
+            return self._mapping(get_args(hint)[1], item, value, path)
+        return self._scalar(cast("type", hint), item, value, path)
+
+    def _sequence(self, part: object, item: Field[Any], value: object, path: str) -> tuple[object, ...]:
+        """Return a checked list as a tuple; a list of tables becomes sections."""
+        if not isinstance(value, list | tuple):
+            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be a list")
+        if isinstance(part, type) and is_dataclass(part):
+            return tuple(self.section(part, entry, path) for entry in value)
+        return tuple(self._scalar(cast("type", part), item, entry, path) for entry in value)
+
+    def _mapping(self, part: type, item: Field[Any], value: object, path: str) -> dict[str, object]:
+        """Return a checked table of single values: numbers, or whatever can be written as text."""
+        if not isinstance(value, Mapping) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
+            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be a table of single values")
+        if part is str:
+            return {str(k): str(v) for k, v in value.items()}
+        return {str(k): self._scalar(part, item, v, _join(path, str(k))) for k, v in value.items()}
+
+    def _scalar(self, hint: type, item: Field[Any], value: object, path: str) -> object:
+        """Return a checked text, number or boolean."""
+        if hint is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be {_TYPE_NAMES[hint]}")
+        allowed = item.metadata
+        if allowed["choices"] and value not in allowed["choices"]:
+            raise SettingsInvalid(
+                f"{self._origin}: {path} = {value!r}: must be one of {', '.join(map(repr, allowed['choices']))}"
+                f"{_nearest(str(value), dict.fromkeys(allowed['choices']))}"
+            )
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = allowed["low"], allowed["high"]
+            if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+                raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be between {low:g} and {high:g}")
+        return value
 
 
 def _default(item: Field[Any]) -> object:
-    """Return the default of a field, or None."""
-    if item.default_factory is not MISSING:
-        return item.default_factory()
-    return None if item.default is MISSING else item.default
-
-
-def _value(hint: object, item: Field[Any], value: object, path: str, origin: str, default: object) -> object:
-    """Return one checked value of the type that the field declares."""
-    if get_origin(hint) is UnionType:
-        hint = next(part for part in get_args(hint) if part is not NoneType)
-    if isinstance(hint, type) and is_dataclass(hint):
-        if is_dataclass(default) and isinstance(value, Mapping):
-            value = {**{f.name: getattr(default, f.name) for f in fields(hint) if _is_plain(default, f)}, **value}
-        return _section(hint, value, path, origin)
-    if get_origin(hint) is tuple:
-        return _sequence(get_args(hint)[0], item, value, path, origin)
-    if get_origin(hint) is Mapping:
-        if not isinstance(value, Mapping) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
-            raise SettingsInvalid(f"{origin}: {path} = {value!r}: must be a table of single values")
-        return {str(k): str(v) for k, v in value.items()}
-    return _scalar(cast("type", hint), item, value, path, origin)
-
-
-def _is_plain(section: object, item: Field[Any]) -> bool:
-    """Return whether a default can stand in a TOML table as it is."""
-    return isinstance(getattr(section, item.name), str | int | float | bool)
-
-
-def _sequence(part: object, item: Field[Any], value: object, path: str, origin: str) -> tuple[object, ...]:
-    """Return a checked list as a tuple; a list of tables becomes sections."""
-    if not isinstance(value, list | tuple):
-        raise SettingsInvalid(f"{origin}: {path} = {value!r}: must be a list")
-    if isinstance(part, type) and is_dataclass(part):
-        return tuple(_section(part, entry, path, origin) for entry in value)
-    return tuple(_scalar(cast("type", part), item, entry, path, origin) for entry in value)
+    """Return the default of a field, MISSING if it has none."""
+    return item.default if item.default_factory is MISSING else item.default_factory()
 
 
 _TYPE_NAMES = {str: "a text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
-
-
-def _scalar(hint: type, item: Field[Any], value: object, path: str, origin: str) -> object:
-    """Return a checked text, number or boolean."""
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise SettingsInvalid(f"{origin}: {path} = {value!r}: must be {_TYPE_NAMES[hint]}")
-    allowed = item.metadata
-    if allowed["choices"] and value not in allowed["choices"]:
-        raise SettingsInvalid(
-            f"{origin}: {path} = {value!r}: must be one of {', '.join(map(repr, allowed['choices']))}"
-            f"{_nearest(str(value), dict.fromkeys(allowed['choices']))}"
-        )
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = allowed["low"], allowed["high"]
-        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
-            raise SettingsInvalid(f"{origin}: {path} = {value!r}: must be between {low:g} and {high:g}")
-    return value
 
 
 def _join(path: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestd.settings.association import Masters, Matching
+from ingestd.settings.association import Masters, Matching, Rules
 from ingestd.settings.cameras import Camera
 from ingestd.settings.keys import key
 from ingestd.settings.sections import (
@@ -55,3 +55,9 @@ class Settings:
         """The watched directories of all cameras, absolute, each once."""
         found = [Path(directory).absolute() for camera in self.camera for directory in camera.directories]
         return tuple(dict.fromkeys(found))
+
+    def rules_of(self, camera: str) -> Rules:
+        """Return the association rules of a camera; one that is not in the settings has those of all."""
+        own = next((it for it in self.camera if it.name == camera), None)
+        masters, matching = (None, None) if own is None else (own.masters, own.matching)
+        return Rules(masters or self.masters, matching or self.matching)

@@ -135,7 +135,7 @@ class _MastersInUse:
             key = light.configuration.key()
             masters = {
                 kind: self._catalogue.masters_of_setup(
-                    light.camera, setup_of(key), kind, since=self._now - self._validity(kind)
+                    light.camera, setup_of(key), kind, since=self._now - self._validity(camera.name, kind)
                 )
                 for kind in CALIBRATION_KINDS
             }
@@ -155,13 +155,12 @@ class _MastersInUse:
                 continue
             seen.add((row["kind"], filter_name))
             first_obs, last_obs = _interval(row)
-            is_valid = self._now - last_obs <= self._validity(Kind(row["kind"]))
+            is_valid = self._now - last_obs <= self._validity(row["camera"], Kind(row["kind"]))
             yield MasterInUse(row["camera"], row["kind"], filter_name, first_obs, last_obs, is_available=is_valid)
 
-    def _validity(self, kind: Kind) -> timedelta:
-        """Return how long a master of the kind is valid."""
-        valid_d: float = getattr(self._settings.masters, kind).valid_d
-        return timedelta(days=valid_d)
+    def _validity(self, camera: str, kind: Kind) -> timedelta:
+        """Return for how long after its last frame a master of the kind is valid."""
+        return timedelta(days=self._settings.rules_of(camera).master(kind).after_d)
 
 
 def _in_use(choice: Choice, kind: Kind, light: FrameRecord, rows: Sequence[Mapping[str, Any]]) -> Iterator[MasterInUse]:

@@ -85,7 +85,7 @@ def _catalogued(paths: list[Path], settings: Settings, scratch: Path) -> float:
     database = scratch / "headers.sqlite"
     for suffix in ("", "-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-    with Catalogue.open(database, rules=settings.masters) as catalogue:
+    with Catalogue.open(database, rules=settings) as catalogue:
         begun = time.process_time()
         for first in range(0, len(paths), _BATCH):
             catalogue.add_frames([_taken(path, settings) for path in paths[first : first + _BATCH]], _NOW)

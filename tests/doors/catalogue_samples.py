@@ -29,7 +29,7 @@ from ingestd.records import (
     Step,
     Verdict,
 )
-from ingestd.settings import MasterRule, Masters
+from ingestd.settings import MasterRule, Masters, Settings
 
 NOW = datetime(2026, 2, 1, 12, 0, 0, tzinfo=UTC)
 EVENING = datetime(2026, 1, 10, 20, 0, 0, tzinfo=UTC)
@@ -297,5 +297,5 @@ def reason(catalogue: Catalogue, record: FrameRecord) -> str:
 def small_windows(path: Path):
     """Open a catalogue with windows of 3 days and validities of 5 days."""
     rule = MasterRule(3.0, 1, 50, 5.0)
-    with Catalogue.open(path, rules=Masters(bias=rule, dark=rule, flat=rule)) as catalogue:
+    with Catalogue.open(path, rules=Settings((), masters=Masters(bias=rule, dark=rule, flat=rule))) as catalogue:
         yield catalogue

@@ -69,7 +69,7 @@ class Observatory:
         self.now = AFTERWARDS
         self.monotonic = 1000.0
         self.refusals: list[str] = []
-        self.catalogue = Catalogue.open(settings.catalogue_path, rules=settings.masters)
+        self.catalogue = Catalogue.open(settings.catalogue_path, rules=settings)
         recover(self.catalogue, settings, self.now)
         self.watcher = Watcher(
             settings.roots, settings.arrival, known=self.catalogue.known_files(), threaded=False, max_settled=128

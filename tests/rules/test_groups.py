@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ingestd.records import Group, Kind
-from ingestd.rules import groups
+from ingestd.rules import clusters, groups
 from ingestd.settings import BiasMatching, DarkMatching, MasterRule, Matching
 from tests.rules.builders import EPOCH, NIGHT, configuration, frame, night_frame
 
@@ -60,51 +60,51 @@ def test_nights_stop_at_the_first_day_of_the_calendar():
 
 def test_two_steps_of_the_same_set_point_are_one_cluster():
     # SBIG ST-402: -4.818 and -5.232 C alternate, 0.414 C apart
-    assert groups.clusters([-4.818, -5.232, -4.818, -5.232], 0.5) == ((0, 1, 2, 3),)
+    assert clusters.clusters([-4.818, -5.232, -4.818, -5.232], 0.5) == ((0, 1, 2, 3),)
 
 
 def test_set_points_5_degrees_apart_are_two_clusters():
-    assert groups.clusters([-5.0, -10.0, -5.1, -10.1], 0.5) == ((1, 3), (0, 2))
+    assert clusters.clusters([-5.0, -10.0, -5.1, -10.1], 0.5) == ((1, 3), (0, 2))
 
 
 def test_gap_equal_to_the_tolerance_does_not_split():
     # in binary numbers -9.6 - -10.1 is a little more than 0.5
-    assert groups.clusters([-10.1, -9.6], 0.5) == ((0, 1),)
-    assert groups.clusters([-10.1, -9.59], 0.5) == ((0,), (1,))
+    assert clusters.clusters([-10.1, -9.6], 0.5) == ((0, 1),)
+    assert clusters.clusters([-10.1, -9.59], 0.5) == ((0,), (1,))
 
 
 def test_cluster_wider_than_two_tolerances_is_split_at_its_largest_gap():
     # width 1.2 > 1.0; gaps 0.3, 0.4, 0.5: the cut is below 1.2
-    assert groups.clusters([0.0, 0.3, 0.7, 1.2], 0.5) == ((0, 1, 2), (3,))
+    assert clusters.clusters([0.0, 0.3, 0.7, 1.2], 0.5) == ((0, 1, 2), (3,))
 
 
 def test_cluster_as_wide_as_two_tolerances_stays():
-    assert groups.clusters([0.0, 0.5, 1.0], 0.5) == ((0, 1, 2),)
+    assert clusters.clusters([0.0, 0.5, 1.0], 0.5) == ((0, 1, 2),)
 
 
 def test_steady_drift_is_halved():
     # 0.0, 0.1, ... 1.6: all gaps equal; halves are 0.0..0.7 (8 values) and 0.8..1.6 (9 values)
     values = [i / 10 for i in range(17)]
-    assert groups.clusters(values, 0.5) == (tuple(range(8)), tuple(range(8, 17)))
+    assert clusters.clusters(values, 0.5) == (tuple(range(8)), tuple(range(8, 17)))
 
 
 def test_split_is_repeated_until_every_part_is_narrow_enough():
     # 3.1 wide: 1.5|1.6 -> 0..1.5 is still 1.5 wide -> 0.7|0.8; 1.6..3.1 likewise -> 2.3|2.4
-    found = groups.clusters([i / 10 for i in range(32)], 0.5)
+    found = clusters.clusters([i / 10 for i in range(32)], 0.5)
     assert [(part[0], part[-1]) for part in found] == [(0, 7), (8, 15), (16, 23), (24, 31)]
 
 
 def test_missing_temperature_is_a_cluster_of_its_own_and_not_zero():
-    assert groups.clusters([None, 0.0, None, 0.1], 0.5) == ((1, 3), (0, 2))
+    assert clusters.clusters([None, 0.0, None, 0.1], 0.5) == ((1, 3), (0, 2))
 
 
 def test_no_values_make_no_cluster():
-    assert groups.clusters([], 0.5) == ()
+    assert clusters.clusters([], 0.5) == ()
 
 
 def test_exposure_tolerance_is_5_hundredths_or_one_percent():
-    assert groups.exposure_tolerance_s(1.0, 0.05, 0.01) == 0.05
-    assert groups.exposure_tolerance_s(300.0, 0.05, 0.01) == 3.0
+    assert clusters.exposure_tolerance_s(1.0, 0.05, 0.01) == 0.05
+    assert clusters.exposure_tolerance_s(300.0, 0.05, 0.01) == 3.0
 
 
 # --- members ----------------------------------------------------------------------------------------------------------

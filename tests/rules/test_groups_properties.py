@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestd.records import Kind
-from ingestd.rules import groups
+from ingestd.rules import clusters, groups
 from ingestd.settings import MasterRule, Matching
 from tests.rules.builders import EPOCH, NIGHT, frame
 
@@ -33,19 +33,19 @@ def oracle_clusters(tenths: list[int], tolerance: int) -> list[list[int]]:
 
 @given(st.lists(TENTHS), st.integers(1, 20))
 def test_clusters_are_those_of_the_oracle(tenths, tolerance):
-    found = groups.clusters([it / 10 for it in tenths], tolerance / 10)
+    found = clusters.clusters([it / 10 for it in tenths], tolerance / 10)
     assert [sorted({tenths[i] for i in part}) for part in found] == oracle_clusters(sorted(set(tenths)), tolerance)
 
 
 @given(st.lists(st.none() | TENTHS))
 def test_every_value_is_in_exactly_one_cluster(tenths):
-    found = groups.clusters([None if it is None else it / 10 for it in tenths], 0.5)
+    found = clusters.clusters([None if it is None else it / 10 for it in tenths], 0.5)
     assert sorted(i for part in found for i in part) == list(range(len(tenths)))
 
 
 @given(st.lists(st.floats(-200, 200)))
 def test_no_cluster_is_wider_than_two_tolerances(values):
-    for part in groups.clusters(values, 0.5):
+    for part in clusters.clusters(values, 0.5):
         inside = [values[i] for i in part]
         assert max(inside) - min(inside) <= 1.0 + 1e-6  # differences are rounded to 1e-6
 
@@ -56,7 +56,7 @@ def test_clusters_do_not_depend_on_the_order(tenths, shuffler):
     shuffled = shuffler.sample(values, len(values))
 
     def as_values(given_values):
-        return [sorted(str(given_values[i]) for i in part) for part in groups.clusters(given_values, 0.5)]
+        return [sorted(str(given_values[i]) for i in part) for part in clusters.clusters(given_values, 0.5)]
 
     assert as_values(shuffled) == as_values(values)
 

@@ -106,26 +106,38 @@ def test_record_keeps_the_twenty_best_candidates():
     assert [it.age_h for it in found.dark.candidates] == [24.0 * i for i in range(20)]
 
 
-def test_explanation_shows_frame_choices_and_candidates():
+def explained(found, **more):
+    record = matching.with_named_fields(json.loads(json.dumps(matching.explain_record(found), allow_nan=False)))
+    return matching.explain_lines(record, **more)
+
+
+def test_explanation_shows_choices_candidates_and_the_fields_of_the_best():
     found = choose(frame(), dark=darks(-10.0, -20.0), flat=[])
     dark = found.dark.master.master_id[:8]
-    lines = matching.explain_lines(frame(), found)
-    assert lines[:4] == [
-        "light of 300 s at -10.0 C, filter V, 2024-03-10 03:00:00 UTC, camera main",
-        f"  configuration {configuration().key()}",
-        "bias  not needed: the exact dark carries it",
-        "dark  exact: masters/main/dark/dark -10.0.fits",
+    lines = explained(found)
+    assert lines[:2] == [
+        "  master bias    not needed: the exact dark carries it",
+        "  master dark    match: exact: masters/main/dark/dark -10.0.fits",
     ]
-    assert lines[4].startswith(f"   1. fits {dark} 300 s at -10.0 C (2024-03-09): exact exposure")
-    assert "no   " in lines[5]
-    assert lines[5].endswith("300 s at -20.0 C (2024-03-09): 10 C away, tolerance 0.5 C")
-    assert lines[6].startswith("flat  waits: needs a flat in filter V.")
+    assert lines[2].startswith(f"     1. fits {dark} 300 s at -10.0 C (2024-03-09): exact exposure")
+    assert lines[3:6] == [
+        "        ok ccd_temp_c    frame -10, master -10, difference 0, tolerance 0.5",
+        "        ok exposure_s    frame 300, master 300, difference 0, tolerance 3",
+        "        ok obs_start     frame 2024-03-10T03:00:00, master 2024-03-10T03:00:00, difference 0, tolerance 4320",
+    ]
+    assert lines[6].startswith("     2. no   ")
+    assert lines[6].endswith("300 s at -20.0 C (2024-03-09): 10 C away, tolerance 0.5 C")
+    assert lines[7].startswith("  master flat    wait: needs a flat in filter V.")
 
 
-def test_explanation_of_a_frame_that_knows_nothing_of_itself():
+def test_explanation_shows_the_fields_of_all_candidates_if_asked():
+    lines = explained(choose(frame(), dark=darks(-10.0, -20.0), flat=[]), every_field=True)
+    assert "        NO ccd_temp_c    frame -10, master -20, difference 10, tolerance 0.5" in lines
+
+
+def test_explanation_of_a_frame_without_a_time_says_what_is_missing():
     bare = frame(exposure_s=None, ccd_temp_c=None, filter_name=None, obs_start=None, night=None)
-    lines = matching.explain_lines(bare, choose(bare))
-    assert lines[0] == "light of an unknown exposure at an unknown temperature, no filter, no date, camera main"
+    assert explained(choose(bare))[0].startswith("  master bias    wait: needs an observation time")
 
 
 def test_explanation_is_json():

@@ -198,13 +198,13 @@ _FRAME_STANDS = "SELECT takes_part, superseded_by, live FROM frames WHERE frame_
 _PUT_FRAME = """INSERT INTO frames (frame_id, data_sha256, kind, label, kind_source, camera, configuration, exposure_s,
         ccd_temp_c, set_temp_c, filter_name, object_name, obs_start, night, gain_e_per_adu, read_noise_e,
         saturation_adu, dialect, container, state, reason, detail, flags, notes, sources, configuration_json,
-        group_filter, takes_part, live, stale, first_seen, changed_at)
+        group_filter, cards, takes_part, live, stale, first_seen, changed_at)
     VALUES (:frame_id, :data_sha256, :kind, :label, :kind_source, :camera, :configuration, :exposure_s,
         :ccd_temp_c, :set_temp_c, :filter_name, :object_name, :obs_start, :night, :gain_e_per_adu, :read_noise_e,
         :saturation_adu, :dialect, :container, :state, :reason, :detail, :flags, :notes, :sources, :configuration_json,
-        :group_filter, :takes_part, 0, :stale, :now, :now)
+        :group_filter, :cards, :takes_part, 0, :stale, :now, :now)
     ON CONFLICT (frame_id) DO UPDATE SET data_sha256 = excluded.data_sha256, kind = excluded.kind,
-        label = excluded.label, kind_source = excluded.kind_source, camera = excluded.camera,
+        cards = excluded.cards, label = excluded.label, kind_source = excluded.kind_source, camera = excluded.camera,
         configuration = excluded.configuration, exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
         set_temp_c = excluded.set_temp_c, filter_name = excluded.filter_name, object_name = excluded.object_name,
         obs_start = excluded.obs_start, night = excluded.night, gain_e_per_adu = excluded.gain_e_per_adu,

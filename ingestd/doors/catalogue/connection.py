@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from ingestd.doors import schema
 from ingestd.doors.mounts import mount_of, read_mounts
 from ingestd.errors import CatalogueUnusable
-from ingestd.settings import Masters
+from ingestd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,11 +55,12 @@ class Connection:
     ----------
     path : Path
         The database file.
-    rules : settings.Masters
-        The windows and validities by which a changed frame or master marks nights and frames stale.
+    rules : settings.Settings
+        Their association rules: the windows and validities by which a changed frame or master marks nights and frames
+        stale.
     """
 
-    def __init__(self, path: Path, db: Database, rules: Masters) -> None:
+    def __init__(self, path: Path, db: Database, rules: Settings) -> None:
         self.path = path
         self.rules = rules
         self._db = db
@@ -72,7 +73,7 @@ class Connection:
         read_only: bool = False,
         immutable: bool = False,
         check: bool = True,
-        rules: Masters | None = None,
+        rules: Settings | None = None,
     ) -> Self:
         """Open the database; a writer creates or migrates it first.
 
@@ -87,8 +88,8 @@ class Connection:
             lock and no ``-wal`` file exists: nothing is locked then and a change would go unseen.
         check : bool
             A writer runs SQLite's quick_check first.
-        rules : settings.Masters, optional
-            The section [masters] of the settings, by default its defaults.
+        rules : settings.Settings, optional
+            Whose association rules hold, by default the defaults.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class Connection:
         except sqlite3.Error as error:
             raise _translated(error, path) from error
         db.conn.row_factory = sqlite3.Row
-        return cls(path, db, rules or Masters())
+        return cls(path, db, rules or Settings(camera=()))
 
     def close(self) -> None:
         """Close the connection; the last one empties the write-ahead log into the database."""

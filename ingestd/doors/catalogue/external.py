@@ -48,12 +48,13 @@ class External(Staleness):
 
 
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-        night, first_obs, last_obs, member_count, grade, path, sha256, size_bytes, current, stale, provenance,
+        night, first_obs, last_obs, member_count, grade, path, sha256, cards, size_bytes, current, stale, provenance,
         order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
-        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :size_bytes, 1, :kind = 'dark', 'external',
-        :order, :now)
+        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, 1, :kind = 'dark',
+        'external', :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET member_count = excluded.member_count, grade = excluded.grade,
-        sha256 = excluded.sha256, size_bytes = excluded.size_bytes, order_json = excluded.order_json,
+        sha256 = excluded.sha256, cards = excluded.cards, size_bytes = excluded.size_bytes,
+        order_json = excluded.order_json,
         current = decision IS NOT 'rejected', pruned_at = NULL"""
 _MASTER = "SELECT * FROM masters WHERE master_id = :master_id"

@@ -102,7 +102,6 @@ class MasterRecording(Figures):
         night: str,
         master_ids: Sequence[str],
         now: datetime,
-        valid_d: float | None = None,
     ) -> bool:
         """Make exactly these masters the current ones of a group and night; the night is no longer stale.
 
@@ -116,8 +115,6 @@ class MasterRecording(Figures):
             All of them recorded; empty where too few frames are left.
         now : datetime
             The time of the change.
-        valid_d : float, optional
-            Days for which the masters are valid, by default the settings'.
 
         Returns
         -------
@@ -146,7 +143,7 @@ class MasterRecording(Figures):
             self._write(_SETTLE_NIGHT, {**key, "filter_name": key["filter_name"] or ""})
             for row in flipped:
                 self._flip(row["master_id"], now)
-            self._touch_what_masters_serve(flipped, now, valid_d)
+            self._touch_what_masters_serve(flipped, now)
         return bool(flipped)
 
     def record_dark_measured(
@@ -185,9 +182,9 @@ _MEASURED = """UPDATE frames SET measured = 1, measured_job = :job_id, stale = 0
     WHERE frame_id = :frame_id"""
 _CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-        night, first_obs, last_obs, member_count, grade, path, sha256, size_bytes, order_json, created_at)
+        night, first_obs, last_obs, member_count, grade, path, sha256, cards, size_bytes, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
-        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :size_bytes, :order, :now)
+        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
         night = excluded.night, grade = excluded.grade, path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, order_json = excluded.order_json, pruned_at = NULL"""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from ingestd.records import FrameRecord, Master, Plane
-    from ingestd.settings import Masters
+    from ingestd.settings import Settings
 
 
 class Reading(Connection):
     """Look-ups by identity, and what the other rooms of the catalogue read with."""
 
-    def __init__(self, path: Path, db: Database, rules: Masters) -> None:
+    def __init__(self, path: Path, db: Database, rules: Settings) -> None:
         super().__init__(path, db, rules)
         self._masters_read: dict[str, Master] = {}
 

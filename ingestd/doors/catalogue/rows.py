@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
 from ingestd.records import (
+    Cards,
     Channel,
     Configuration,
     Failure,
@@ -151,6 +152,7 @@ def frame_row(frame: FrameRecord) -> dict[str, object]:
         "sources": as_json(frame.sources),
         "configuration_json": _configuration_json(frame.configuration),
         "group_filter": group_filter(frame.kind, frame.filter_name),
+        "cards": as_json(frame.cards),
     }
 
 
@@ -177,6 +179,12 @@ def _read_configuration(text: str) -> Configuration:
 def _read_texts(text: str) -> tuple[str, ...]:
     """Return the texts of a JSON list."""
     return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def read_cards(text: str) -> Cards:
+    """Return the header cards in their JSON list."""
+    return tuple((name, value) for name, value in json.loads(text))
 
 
 @lru_cache(maxsize=1024)
@@ -210,6 +218,7 @@ def read_frame(row: sqlite3.Row, planes: tuple[Plane, ...]) -> FrameRecord:
         sources=_read_pairs(row["sources"]),
         flags=_read_texts(row["flags"]),
         notes=_read_texts(row["notes"]),
+        cards=read_cards(row["cards"]),
     )
 
 
@@ -297,6 +306,7 @@ def master_row(master: Master) -> dict[str, object]:
         "grade": master.grade,
         "path": encode_path(master.path),
         "sha256": master.sha256,
+        "cards": as_json(master.cards),
     }
 
 
@@ -319,6 +329,9 @@ def read_master(row: sqlite3.Row) -> Master:
         sha256=row["sha256"],
         grade=row["grade"],
         is_pinned=row["decision"] == "pinned",
+        cards=read_cards(row["cards"]),
+        valid_from=read_optional_time(row["valid_from"]),
+        valid_until=read_optional_time(row["valid_until"]),
     )
 
 

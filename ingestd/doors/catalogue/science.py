@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import read_time, time_text
+from ingestd.doors.catalogue.rows import read_cards, read_time, time_text
 from ingestd.records import ScienceUse
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Science(Reading):
                     frames=row["frames"],
                     newest=read_time(newest),
                     frame_id=frame_id,
+                    cards=read_cards(row["cards"]),
                 )
             )
         return found
@@ -74,12 +75,12 @@ class Science(Reading):
 _NEWEST_NIGHT = """SELECT night FROM frames INDEXED BY frames_night
     WHERE night IS NOT NULL AND kind = 'light' AND takes_part = 1 AND superseded_by IS NULL AND state <> 'quarantined'
     ORDER BY night DESC LIMIT 1"""
-_USES = """SELECT camera, configuration, ccd_temp_c, exposure_s, filter_name, count(*) AS frames,
+_USES = """SELECT camera, configuration, ccd_temp_c, exposure_s, filter_name, cards, count(*) AS frames,
         max(obs_start || ' ' || frame_id) AS newest
     FROM frames INDEXED BY frames_night
     WHERE night BETWEEN :first_night AND :last_night AND kind = 'light' AND takes_part = 1 AND obs_start IS NOT NULL
     AND superseded_by IS NULL AND state <> 'quarantined'
-    GROUP BY camera, configuration, ccd_temp_c, exposure_s, filter_name"""
+    GROUP BY camera, configuration, ccd_temp_c, exposure_s, filter_name, cards"""
 _VALID_MASTERS = """SELECT master_id FROM masters
     WHERE kind = :kind AND current = 1 AND pruned_at IS NULL AND last_obs >= :since AND first_obs <= :until
     AND camera = ifnull(:camera, camera) ORDER BY camera, configuration, last_obs, master_id"""

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 class Staleness(Reading):
     """Marks, inside the transaction of the change that causes them; one too many costs a look, never a product."""
 
-    def _rule(self, kind: Kind) -> MasterRule:
-        """Return the window and the validity of masters of a kind."""
-        return {Kind.BIAS: self.rules.bias, Kind.DARK: self.rules.dark, Kind.FLAT: self.rules.flat}[kind]
+    def _rule(self, row: sqlite3.Row) -> MasterRule:
+        """Return the window and the validity of masters of the camera and kind in a row."""
+        return self.rules.rules_of(row["camera"]).master(row["kind"])
 
     def _touch_nights_of_frame(self, frame_id: str, now: datetime) -> None:
         """Mark the nights of a calibration frame's group that its presence can change: those whose window holds it."""
         row = self._row(_GROUP_OF_FRAME, {"frame_id": frame_id})
         if row is None or row["night"] is None or row["kind"] not in CALIBRATION_KINDS:
             return
-        last = later_night(row["night"], ceil(self._rule(Kind(row["kind"])).window_d))
+        last = later_night(row["night"], ceil(self._rule(row).window_d))
         self._write(_TOUCH_NIGHTS, {**dict(row), "last_night": last, "now": time_text(now)})
 
     def _mark_nights_of_frame(self, frame_id: str) -> None:
@@ -40,23 +40,21 @@ class Staleness(Reading):
         row = self._row(_GROUP_OF_FRAME, {"frame_id": frame_id})
         if row is None or row["night"] is None or row["kind"] not in CALIBRATION_KINDS:
             return
-        last = later_night(row["night"], ceil(self._rule(Kind(row["kind"])).window_d))
+        last = later_night(row["night"], ceil(self._rule(row).window_d))
         self._write(_MARK_NIGHTS, {**dict(row), "last_night": last})
 
-    def _touch_what_masters_serve(
-        self, masters: Iterable[sqlite3.Row], now: datetime, valid_d: float | None = None
-    ) -> None:
+    def _touch_what_masters_serve(self, masters: Iterable[sqlite3.Row], now: datetime) -> None:
         """Mark what masters that became current, or ceased to be, can be used for."""
         for master in masters:
             kind = Kind(master["kind"])
-            reach = ceil(self._rule(kind).valid_d if valid_d is None else valid_d) + 1
+            rule = self._rule(master)
             parameters = {
                 "camera": master["camera"],
                 "configuration": master["configuration"],
                 "setup": master["setup"],
                 "filter_name": master["filter_name"],
-                "first_night": later_night(master["first_obs"][:10], -reach),
-                "last_night": later_night(master["last_obs"][:10], reach),
+                "first_night": later_night(master["first_obs"][:10], -ceil(rule.before_d) - 1),
+                "last_night": later_night(master["last_obs"][:10], ceil(rule.after_d) + 1),
                 "night": master["night"],
                 "master_id": master["master_id"],
                 "now": time_text(now),

@@ -82,7 +82,7 @@ class Telemetry:
     def apply(self, settings: Settings) -> None:
         """Take the camera names and limits of new settings."""
         self._labels.set_cameras(camera.name for camera in settings.camera)
-        days = {str(kind): getattr(settings.masters, kind).valid_d for kind in CALIBRATION_KINDS}
+        days = {str(kind): settings.rules_of("").master(kind).after_d for kind in CALIBRATION_KINDS}
         self._gauges.put_valid({kind: valid_d * 86400.0 for kind, valid_d in days.items()})
         self._gauges.put("ingestd_disk_reserve_bytes", settings.limits.min_free_bytes)
 

@@ -49,7 +49,7 @@ def survey(
     if last_night is None:
         return Coverage(now, None, None, expiring_d, (), (), ())
     first_night = groups.night_before(last_night, nights - 1)
-    found = combinations(view.science_uses(first_night, last_night), settings.matching)
+    found = combinations(view.science_uses(first_night, last_night), settings)
     judge = Judge(view, settings, now, expiring_d)
     judged = [(subject, cover) for subject in judge.subjects(found) for cover in judge.covers(subject)]
     needs, covers = Advice(view, settings, judge).of(judged)

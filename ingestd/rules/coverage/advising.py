@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingestd.records import CALIBRATION_KINDS, Group, Kind, Master, Match
-from ingestd.rules import groups
+from ingestd.rules import cards, clusters, groups
 from ingestd.rules.coverage.combining import exposure_reach
-from ingestd.rules.coverage.judging import Judge, Subject, choice_of, rule_of
+from ingestd.rules.coverage.judging import Judge, Subject, choice_of
 from ingestd.rules.coverage.values import Combination, Cover, Need, Status, View
-from ingestd.settings import MasterRule, Settings
+from ingestd.settings import Rules, Settings
 
 _Key = tuple[Combination, Kind]
 
@@ -84,16 +84,15 @@ class Advice:
 
     def _wanted(self, subject: Subject, kind: Kind) -> Master:
         """Return the master that frames taken now under the conditions of a combination would make."""
-        it = subject.combination
+        it, rules = subject.combination, self._settings.rules_of(subject.combination.camera)
         conditions = (
             it.exposure_s if kind is Kind.DARK else None,
-            it.ccd_temp_c
-            if kind is not Kind.FLAT or self._settings.matching.flat.max_delta_temp_c is not None
-            else None,
+            it.ccd_temp_c if kind is not Kind.FLAT or rules.matching.flat.max_delta_temp_c is not None else None,
             it.filter_name if kind is Kind.FLAT else None,
         )
+        own = cards.of_members([subject.frame.cards], kind, rules)
         return Master(
-            master_id=repr((kind.value, it.camera, it.configuration, *conditions)),
+            master_id=repr((kind.value, it.camera, it.configuration, *conditions, own)),
             kind=kind,
             camera=it.camera,
             configuration=it.configuration,
@@ -108,6 +107,7 @@ class Advice:
             path="",
             sha256="",
             grade=groups.GRADES[0],
+            cards=own,
         )
 
     def _how_it_serves(self, wanted: Master, subject: Subject) -> str:
@@ -120,9 +120,10 @@ class Advice:
 
     def _need(self, act: _Act, covers: Sequence[Cover], number: int) -> Need:
         """Return one line of the list."""
-        wanted, rule = act.wanted, rule_of(self._settings, act.wanted.kind)
-        have = self._at_hand(wanted, rule)
-        good = min(rule.maximum, max(rule.minimum, groups.GREEN_MEMBERS))
+        wanted, rules = act.wanted, self._settings.rules_of(act.wanted.camera)
+        rule = rules.master(wanted.kind)
+        have = self._at_hand(wanted, rules)
+        good = min(rule.maximum, max(rule.minimum, rule.grade_members[0]))
         is_missing = any(it.status is Status.MISSING for it in covers)
         return Need(
             number=number,
@@ -140,14 +141,16 @@ class Advice:
             note=_note(act),
         )
 
-    def _at_hand(self, wanted: Master, rule: MasterRule) -> int:
+    def _at_hand(self, wanted: Master, rules: Rules) -> int:
         """Return how many frames that a master of tonight would combine are there already."""
+        rule = rules.master(wanted.kind)
         group = Group(wanted.camera, wanted.kind, wanted.configuration, wanted.filter_name)
         frames = self._view.usable_frames(group, groups.night_before(self._tonight, rule.window_d), self._tonight)
+        frames = [it for it in frames if cards.fit(it.cards, wanted.cards, rules.match(wanted.kind))]
         if wanted.kind is not Kind.FLAT:
             frames = [it for it in frames if _is_near(it.ccd_temp_c, wanted.ccd_temp_c, groups.CLUSTER_TEMP_C)]
         if wanted.kind is Kind.DARK:
-            reach_s = exposure_reach(self._settings.matching)(wanted.exposure_s or 0.0)
+            reach_s = exposure_reach(rules.matching)(wanted.exposure_s or 0.0)
             frames = [it for it in frames if _is_near(it.exposure_s, wanted.exposure_s, reach_s)]
         return min(len(frames), rule.maximum)
 
@@ -165,4 +168,4 @@ def _is_near(value: float | None, wanted: float | None, tolerance: float) -> boo
     """Return whether a value is within the tolerance; no value is near no value."""
     if value is None or wanted is None:
         return value is wanted
-    return groups.distance(value, wanted) <= tolerance
+    return clusters.distance(value, wanted) <= tolerance

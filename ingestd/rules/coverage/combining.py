@@ -7,19 +7,21 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
-from ingestd.records import ScienceUse
-from ingestd.rules import groups
+from ingestd.records import CALIBRATION_KINDS, ScienceUse
+from ingestd.rules import cards, clusters, groups
 from ingestd.rules.coverage.values import Combination
-from ingestd.settings import Matching
+from ingestd.settings import Matching, Settings
 
 
-def combinations(uses: Sequence[ScienceUse], rules: Matching) -> tuple[Combination, ...]:
+def combinations(uses: Sequence[ScienceUse], settings: Settings) -> tuple[Combination, ...]:
     """Return the combinations of science frames, by camera, configuration and conditions.
 
-    The conditions of a cluster are the medians of its frames, in all filters, so that filters share darks.
+    The conditions of a cluster are the medians of its frames, in all filters, so that filters share darks. Of header
+    cards that the rules name, the newest frame's stand for all.
     """
     found = []
-    for instrument in _parts(uses, lambda use: (use.camera, use.configuration)):
+    for instrument in _instruments(uses, settings):
+        rules = settings.rules_of(instrument[0].camera).matching
         for ccd_temp_c, warm in _clusters(instrument, "ccd_temp_c", groups.CLUSTER_TEMP_C):
             for exposure_s, equal in _clusters(warm, "exposure_s", exposure_reach(rules)):
                 for same in _parts(equal, lambda use: (use.filter_name or "",)):
@@ -43,7 +45,16 @@ def exposure_reach(rules: Matching) -> Callable[[float], float]:
     """Return how far exposures of one cluster may be apart, as those of the members of one master dark."""
     tolerance_s = min(groups.CLUSTER_EXPOSURE_S, rules.dark.exposure_tolerance_s)
     tolerance_ratio = min(groups.CLUSTER_EXPOSURE_RATIO, rules.dark.exposure_tolerance_ratio)
-    return lambda exposure_s: groups.exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio)
+    return lambda exposure_s: clusters.exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio)
+
+
+def _instruments(uses: Sequence[ScienceUse], settings: Settings) -> Iterator[list[ScienceUse]]:
+    """Yield uses of one camera, one configuration and the same header cards, as far as the rules of any kind look."""
+    for instrument in _parts(uses, lambda use: (use.camera, use.configuration)):
+        parts, rules = [instrument], settings.rules_of(instrument[0].camera)
+        for kind in CALIBRATION_KINDS:
+            parts = [same for part in parts for same in cards.alike(part, lambda use: use.cards, rules.match(kind))]
+        yield from parts
 
 
 def _parts(uses: Sequence[ScienceUse], key: Callable[[ScienceUse], tuple[str, ...]]) -> list[list[ScienceUse]]:
@@ -56,7 +67,7 @@ def _clusters(
 ) -> Iterator[tuple[float | None, list[ScienceUse]]]:
     """Yield uses by clusters of their temperature or exposure, each with the (low) median over its frames."""
     value_of = attrgetter(field)
-    for cluster in groups.clusters([value_of(use) for use in uses], tolerance):
+    for cluster in clusters.clusters([value_of(use) for use in uses], tolerance):
         members = [uses[index] for index in cluster]
         known = [value_of(use) for use in members for _ in range(use.frames) if value_of(use) is not None]
         yield (statistics.median_low(known) if known else None), members

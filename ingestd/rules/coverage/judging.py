@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ingestd.records import CALIBRATION_KINDS, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
 from ingestd.rules import matching, windows
 from ingestd.rules.coverage.values import Combination, Cover, Status, View
-from ingestd.settings import Camera, MasterRule, Settings
+from ingestd.settings import Camera, Settings
 
 _SECOND = timedelta(seconds=1)
 
@@ -84,35 +84,32 @@ class Judge:
         key = (combination.camera, windows.setup_of(combination.configuration))
         if key not in self._masters:
             self._masters[key] = {
-                kind: self._view.masters_of_setup(*key, kind, since=self.now - 2 * self._valid(kind))
+                kind: self._view.masters_of_setup(
+                    *key, kind, since=self.now - 2 * self._valid(combination.camera, kind)
+                )
                 for kind in CALIBRATION_KINDS
             }
         return self._masters[key]
 
     def _lasts_until(self, subject: Subject, kind: Kind, choice: Match) -> datetime:
         """Return when the last of the masters that serve ceases to be valid, or a time beyond the horizon."""
-        until = choice.master.last_obs + self._valid(kind)
+        valid = self._valid(subject.combination.camera, kind)
+        until = choice.master.last_obs + valid
         while until <= self._horizon:
             later = choice_of(self.calibration(subject, until + _SECOND, subject.masters), kind)
             if isinstance(later, Wait):
                 break
-            until = later.master.last_obs + self._valid(kind) if isinstance(later, Match) else self._horizon + _SECOND
+            until = later.master.last_obs + valid if isinstance(later, Match) else self._horizon + _SECOND
         return until
 
-    def _valid(self, kind: Kind) -> timedelta:
-        """Return how long masters of a kind are valid."""
-        return timedelta(days=rule_of(self._settings, kind).valid_d)
+    def _valid(self, camera: str, kind: Kind) -> timedelta:
+        """Return for how long after their last frame masters of a kind are valid."""
+        return timedelta(days=self._settings.rules_of(camera).master(kind).after_d)
 
 
 def choice_of(calibration: Calibration, kind: Kind) -> Choice:
     """Return the choice of one kind."""
     return {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}[kind]
-
-
-def rule_of(settings: Settings, kind: Kind) -> MasterRule:
-    """Return window, numbers and validity of masters of a kind."""
-    masters = settings.masters
-    return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind]
 
 
 def _needed_kinds(subject: Subject, calibration: Calibration) -> list[Kind]:

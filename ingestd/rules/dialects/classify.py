@@ -8,7 +8,16 @@ from datetime import datetime
 from ingestd.records import FileHeader, FrameRecord, Kind, Plane
 from ingestd.rules.dialects.calibrated import read_processing
 from ingestd.rules.dialects.configuration import SetUp, read_setup
-from ingestd.rules.dialects.fields import Cards, celsius, exposure_seconds, first_number, first_text, number, text
+from ingestd.rules.dialects.fields import (
+    Cards,
+    celsius,
+    comparable,
+    exposure_seconds,
+    first_number,
+    first_text,
+    number,
+    text,
+)
 from ingestd.rules.dialects.flags import by_structure, is_auto_dark, is_unstable, reason_codes, warning_notes
 from ingestd.rules.dialects.kinds import decide_kind
 from ingestd.rules.dialects.observation import read_observation
@@ -35,6 +44,7 @@ def classify(
     frame_id: str,
     data_sha256: str,
     now: datetime,
+    named: tuple[str, ...] = (),
 ) -> FrameRecord:
     """Return everything the header says of one frame.
 
@@ -52,6 +62,8 @@ def classify(
         SHA-256 of the file's bytes and of its data units.
     now : datetime
         Aware UTC; a frame of the future is flagged.
+    named : tuple of str
+        Further cards to be kept, upper case: those that the association rules of the camera compare.
 
     Returns
     -------
@@ -121,6 +133,7 @@ def classify(
         sources=(("kind", decision.source or "no card, no rule"), *seen.sources, *setup.sources, *observation.sources),
         flags=flags,
         notes=(*decision.notes, *warnings, *seen.notes, *setup.notes, *plane_notes, *observation.notes),
+        cards=tuple((name, value) for name in named if (value := comparable(cards.get(name))) is not None),
     )
 
 

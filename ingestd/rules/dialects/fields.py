@@ -72,6 +72,12 @@ def text(value: CardValue) -> str:
     return f"{value:.12g}" if math.isfinite(value) else ""
 
 
+def comparable(value: CardValue) -> float | str | None:
+    """Return a card's value as it is compared: a number that has no unit, else its text, None if it says nothing."""
+    found = number(value)
+    return found[0] if found is not None and not found[1] else text(value) or None
+
+
 def first_number(cards: Cards, keywords: Sequence[str]) -> tuple[float, str, str] | None:
     """Return value, unit and keyword of the first card that holds a number, or None."""
     for keyword in keywords:

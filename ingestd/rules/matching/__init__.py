@@ -1,10 +1,21 @@
 """A frame and the masters of its configuration -> for each kind the best by the order of choosing, or why none fits.
 
-``verdicts`` judges one master, ``words`` says so in a sentence, ``choosing`` decides, ``explain`` shows the decision.
+``limits`` says how far a master may be from its frame, ``verdicts`` judges one, ``fields`` shows it field by field,
+``words`` says so in a sentence, ``choosing`` decides, ``explain`` shows the decision.
 """
 
 from ingestd.rules.matching.choosing import bias_for, calibration_for
-from ingestd.rules.matching.explain import explain_lines, explain_record
-from ingestd.rules.matching.verdicts import DarkPolicy, dark_policy
+from ingestd.rules.matching.explain import explain_lines, explain_record, with_named_fields
+from ingestd.rules.matching.limits import DarkPolicy, dark_policy
+from ingestd.rules.matching.verdicts import is_valid_at
 
-__all__ = ["DarkPolicy", "bias_for", "calibration_for", "dark_policy", "explain_lines", "explain_record"]
+__all__ = [
+    "DarkPolicy",
+    "bias_for",
+    "calibration_for",
+    "dark_policy",
+    "explain_lines",
+    "explain_record",
+    "is_valid_at",
+    "with_named_fields",
+]

@@ -7,17 +7,9 @@ from dataclasses import replace
 
 from ingestd.records import Calibration, Choice, FrameRecord, Kind, Master, Match, NotNeeded, Wait
 from ingestd.rules.matching import words
-from ingestd.rules.matching.verdicts import (
-    Limits,
-    Subject,
-    Verdict,
-    bias_limits,
-    dark_limits,
-    dark_policy,
-    flat_limits,
-    rank,
-)
-from ingestd.settings import Camera, Settings
+from ingestd.rules.matching.limits import Limits, Subject, bias_limits, dark_limits, dark_policy, flat_limits
+from ingestd.rules.matching.verdicts import Verdict, rank
+from ingestd.settings import Camera, Rules, Settings
 
 _CALIBRATED = (Kind.LIGHT, Kind.FLAT)
 
@@ -37,7 +29,7 @@ def calibration_for(
     masters : mapping of Kind to sequence of Master
         In any order. Those of another camera or configuration are recorded as such and never chosen.
     settings : Settings
-        Tolerances (``matching``) and validity (``masters``).
+        The association rules of the camera: tolerances, validity, order of choosing.
     camera : Camera
         Of the frame: its dark policy.
 
@@ -52,14 +44,15 @@ def calibration_for(
     subject = _subject(frame)
     if subject is None:
         return _without_time(frame)
+    rules = settings.rules_of(camera.name)
     if "dark_subtracted" in frame.flags:
-        flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings)
+        flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), rules)
         reason = "the header says that the dark was subtracted"
         return Calibration(NotNeeded(Kind.BIAS, reason), NotNeeded(Kind.DARK, reason), flat)
-    bias = _choose(subject, masters.get(Kind.BIAS, ()), bias_limits(settings))
-    limits = dark_limits(settings, dark_policy(frame, camera), has_bias=isinstance(bias, Match))
+    bias = _choose(subject, masters.get(Kind.BIAS, ()), bias_limits(rules))
+    limits = dark_limits(rules, dark_policy(frame, camera), has_bias=isinstance(bias, Match))
     dark = _choose_dark(subject, masters.get(Kind.DARK, ()), limits)
-    flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), settings)
+    flat = _choose_flat(frame, subject, masters.get(Kind.FLAT, ()), rules)
     is_carried = isinstance(dark, Match) and dark.how == "exact" and frame.kind is Kind.LIGHT
     noise = replace(bias, how="noise_only") if is_carried and isinstance(bias, Match) else None
     return Calibration(_bias_beside(dark, bias), dark, flat, noise)
@@ -75,8 +68,9 @@ def bias_for(master_dark: Master, biases: Sequence[Master], settings: Settings) 
         filter_name=None,
         first_obs=master_dark.first_obs,
         last_obs=master_dark.last_obs,
+        cards=master_dark.cards,
     )
-    return _choose(subject, biases, bias_limits(settings))
+    return _choose(subject, biases, bias_limits(settings.rules_of(master_dark.camera)))
 
 
 def _no_masters_needed(frame: FrameRecord) -> str:
@@ -101,6 +95,7 @@ def _subject(frame: FrameRecord) -> Subject | None:
         filter_name=frame.filter_name,
         first_obs=frame.obs_start,
         last_obs=frame.obs_start,
+        cards=frame.cards,
     )
 
 
@@ -117,11 +112,11 @@ def _without_time(frame: FrameRecord) -> Calibration:
 _FLAT_OF_FLAT = NotNeeded(Kind.FLAT, "a flat is not divided by a flat")
 
 
-def _choose_flat(frame: FrameRecord, subject: Subject, flats: Sequence[Master], settings: Settings) -> Choice:
+def _choose_flat(frame: FrameRecord, subject: Subject, flats: Sequence[Master], rules: Rules) -> Choice:
     """Return the flat of the filter; a flat has none, and a frame that was divided by one needs no other."""
     if "flat_divided" in frame.flags:
         return NotNeeded(Kind.FLAT, "the header says that the frame was divided by a flat")
-    return _FLAT_OF_FLAT if frame.kind is Kind.FLAT else _choose(subject, flats, flat_limits(settings))
+    return _FLAT_OF_FLAT if frame.kind is Kind.FLAT else _choose(subject, flats, flat_limits(rules))
 
 
 def _choose(subject: Subject, masters: Sequence[Master], limits: Limits) -> Match | Wait:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from ingestd.records import Calibration, Candidate, Choice, FrameRecord, Kind, Match, NotNeeded
-from ingestd.rules.matching.words import celsius, seconds
-
-
-def explain_lines(frame: FrameRecord, calibration: Calibration) -> list[str]:
-    """Return why each master was chosen or rejected, as lines of text without line ends."""
-    lines = [_frame_line(frame), f"  configuration {frame.configuration.key()}"]
-    for kind, choice in _choices(calibration):
-        lines.append(f"{kind.value:4}  {_headline(choice)}")
-        lines += [_candidate_line(number, it) for number, it in enumerate(_candidates(choice), start=1)]
-    return lines
+from ingestd.records import Calibration, Candidate, Choice, FieldVerdict, Kind, Match, NotNeeded
 
 
 def explain_record(calibration: Calibration) -> dict[str, object]:
@@ -25,32 +17,6 @@ def explain_record(calibration: Calibration) -> dict[str, object]:
 def _choices(calibration: Calibration) -> tuple[tuple[Kind, Choice], ...]:
     """Return the choices with their kinds, in the order of the steps."""
     return (Kind.BIAS, calibration.bias), (Kind.DARK, calibration.dark), (Kind.FLAT, calibration.flat)
-
-
-def _candidates(choice: Choice) -> tuple[Candidate, ...]:
-    """Return what was looked at, best first."""
-    return () if isinstance(choice, NotNeeded) else choice.candidates
-
-
-def _frame_line(frame: FrameRecord) -> str:
-    """Return the conditions of a frame."""
-    when = "no date" if frame.obs_start is None else f"{frame.obs_start:%Y-%m-%d %H:%M:%S} UTC"
-    name = f"filter {frame.filter_name}" if frame.filter_name else "no filter"
-    exposure, temperature = seconds(frame.exposure_s), celsius(frame.ccd_temp_c)
-    return f"{frame.kind.value} of {exposure} at {temperature}, {name}, {when}, camera {frame.camera}"
-
-
-def _headline(choice: Choice) -> str:
-    """Return one choice in a line."""
-    if isinstance(choice, Match):
-        cut = "" if choice.cut is None else ", cut to the window of the frame"
-        return f"{choice.how.replace('_', ' ')}: {choice.master.path}{cut}"
-    return f"{'not needed' if isinstance(choice, NotNeeded) else 'waits'}: {choice.reason}"
-
-
-def _candidate_line(number: int, it: Candidate) -> str:
-    """Return one candidate in a line."""
-    return f"  {number:2}. {'fits' if it.fits else 'no  '} {it.master_id[:8]} {it.reason}"
 
 
 def _choice_record(choice: Choice) -> dict[str, object]:
@@ -86,4 +52,65 @@ def _candidate_record(it: Candidate) -> dict[str, object]:
         "exposure_ratio": it.exposure_ratio,
         "age_h": it.age_h,
         "grade": it.grade,
+        "fields": [list(field) for field in it.fields],
     }
+
+
+def with_named_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices with the fields of every candidate as objects; they are kept as lists to save space."""
+    return {
+        kind: choice | {"candidates": [it | {"fields": _named(it)} for it in choice["candidates"]]}
+        for kind, choice in record.items()
+    }
+
+
+def _named(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of one candidate."""
+    return [dict(zip(FieldVerdict._fields, field, strict=True)) for field in candidate["fields"]]
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def explain_lines(record: Mapping[str, Any], *, every_field: bool = False) -> list[str]:
+    """Return why each master was chosen or rejected, as lines of text without line ends.
+
+    Parameters
+    ----------
+    record : mapping
+        What `with_named_fields` gave.
+    every_field : bool
+        Show the fields of all candidates, not of the best of each kind only.
+    """
+    lines = []
+    for kind, choice in record.items():
+        what = f"{choice['how'].replace('_', ' ')}: {choice['path']}" if "path" in choice else choice["reason"]
+        lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
+        for rank, it in enumerate(choice["candidates"], 1):
+            lines.append(f"    {rank:2}. {'fits' if it['fits'] else 'no':4} {it['master_id'][:8]} {it['reason']}")
+            if every_field or rank == 1:
+                lines += [f"        {_field_words(**field)}" for field in it["fields"]]
+    return lines
+
+
+def _field_words(
+    *,
+    field: str,
+    frame: float | str | None,
+    master: float | str | None,
+    difference: float | None,
+    tolerance: float | str | None,
+    fits: bool,
+) -> str:
+    """Return one field in a line."""
+    words = [f"{'ok' if fits else 'NO':3}{field:13} frame {_value(frame)}, master {_value(master)}"]
+    if difference is not None:
+        words.append(f"difference {_value(difference)}")
+    if tolerance is not None:
+        words.append(f"tolerance {_value(tolerance)}")
+    return ", ".join(words)
+
+
+def _value(value: float | str | None) -> str:
+    """Return a value of a field."""
+    return "none" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,25 +1,28 @@
 """One master judged for one subject: its distances, what it misses, and its place in the order of choosing.
 
-The order: masters that fit before those that do not; then what an operator pinned; then dark-policy rank (exact, scaled
-down, scaled up), the frame's own window before one cut out of a larger one, grade, time, temperature, exposure, more
-members, earlier, SHA-256. Those that do not fit are ordered by how little they miss.
+The order: masters that fit before those that do not; then what an operator pinned; then, unless the settings give
+another order, dark-policy rank (exact, scaled down, scaled up) with the frame's own window before one cut out of a
+larger one, grade, time, temperature, exposure, numbers of other header cards, more members; then earlier, SHA-256.
+Those that do not fit are ordered by how little they miss.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import attrgetter
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-from ingestd.records import FrameRecord, Kind, Master, Section
-from ingestd.rules import windows
-from ingestd.rules.groups import age_grade, distance, exposure_tolerance_s, grade_rank, worse_grade
-from ingestd.settings import Camera, DarkMatching, Settings
+from ingestd.records import Kind, Master, Section
+from ingestd.rules import cards, windows
+from ingestd.rules.clusters import distance, exposure_tolerance_s
+from ingestd.rules.groups import age_grade, grade_rank, worse_grade
+from ingestd.rules.matching.limits import Limits, Subject
+from ingestd.settings import DarkMatching, MasterRule, Rules
 
 MAX_CANDIDATES = 20
 """How many masters of a kind are kept in the record of a choice, best first."""
@@ -48,87 +51,37 @@ class Miss(StrEnum):
     SCALE_DOWN = "scale_down"
     SCALE_UP = "scale_up"
     NO_BIAS = "no_bias"
+    RANGE = "range"
+    CARD = "card"
 
 
-class DarkPolicy(NamedTuple):
-    """Whether darks of a camera may be scaled to another exposure, and the card or setting that says so."""
+Key = tuple[int, float, bool, tuple[float, ...], datetime, datetime, str, str]
 
-    scalable: bool
-    reason: str
-
-
-_NO_DARK = DarkPolicy(scalable=False, reason="not a dark")
-
-
-def dark_policy(frame: FrameRecord, camera: Camera) -> DarkPolicy:
-    """Return the dark policy for a frame.
-
-    ``auto`` means exact darks only where the header has a gain setting or an offset, which CMOS drivers write (their
-    amplifier glow does not scale), and otherwise scalable ones.
-    """
-    if camera.dark_policy != "auto":
-        return DarkPolicy(camera.dark_policy == "scalable", f'dark_policy = "{camera.dark_policy}" in the settings')
-    settings = (
-        ("gain_setting", "gain setting", frame.configuration.gain_setting),
-        ("offset_setting", "offset setting", frame.configuration.offset_setting),
-    )
-    for field, words, value in settings:
-        if value is not None:
-            card = frame.source(field) or "the header"
-            return DarkPolicy(scalable=False, reason=f"{words} {value:g} ({card}) is that of a CMOS driver")
-    return DarkPolicy(scalable=True, reason="no gain or offset setting in the header")
+_PLACES = {
+    "policy": (0, 1),
+    "grade": (2,),
+    "time": (3,),
+    "temperature": (4,),
+    "exposure": (5,),
+    "numbers": (6,),
+    "members": (7,),
+}
+"""Where a distance stands among those that `judge` puts together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a master is wanted for: a frame, or a master dark (whose observations have a length)."""
-
-    camera: str
-    configuration: str
-    exposure_s: float | None
-    ccd_temp_c: float | None
-    filter_name: str | None
-    first_obs: datetime
-    last_obs: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far a master may be from its subject; ``dark`` only for darks, with the policy and whether a bias fits."""
-
-    kind: Kind
-    max_delta_temp_c: float | None
-    valid_d: float
-    dark: DarkMatching | None = None
-    policy: DarkPolicy = _NO_DARK
-    has_bias: bool = False
-
-
-def bias_limits(settings: Settings) -> Limits:
-    """Return the limits for a master bias."""
-    return Limits(Kind.BIAS, settings.matching.bias.max_delta_temp_c, settings.masters.bias.valid_d)
-
-
-def dark_limits(settings: Settings, policy: DarkPolicy, *, has_bias: bool) -> Limits:
-    """Return the limits for a master dark; one that must be scaled needs a bias."""
-    dark = settings.matching.dark
-    return Limits(Kind.DARK, dark.max_delta_temp_c, settings.masters.dark.valid_d, dark, policy, has_bias)
-
-
-def flat_limits(settings: Settings) -> Limits:
-    """Return the limits for a master flat."""
-    return Limits(Kind.FLAT, settings.matching.flat.max_delta_temp_c, settings.masters.flat.valid_d)
-
-
-Key = tuple[int, float, bool, int, bool, int, float, float, float, int, datetime, datetime, str, str]
+@lru_cache(maxsize=64)
+def _picker(order: tuple[str, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
+    """Return what puts the distances into an order of choosing."""
+    return itemgetter(*(place for word in order for place in _PLACES[word]))
 
 
 class Verdict(NamedTuple):
     """One master judged: ``misses`` is empty if it fits; the smallest ``key`` is the best.
 
     ``delta_temp_c`` is subject minus master, ``exposure_ratio`` subject over master, ``age_h`` the time between their
-    observations, ``grade`` the worse of the master's own and that of its age; ``cut`` is the part of its image that is
-    the subject's window, None if it is all of it.
+    observations and ``valid_d`` for how many days the master serves on that side of them, ``grade`` the worse of the
+    master's own and that of its age; ``cut`` is the part of its image that is the subject's window, None if it is all
+    of it.
     """
 
     key: Key
@@ -137,6 +90,7 @@ class Verdict(NamedTuple):
     delta_temp_c: float | None
     exposure_ratio: float | None
     age_h: float
+    valid_d: float
     grade: str
     misses: tuple[Miss, ...]
     cut: Section | None = None
@@ -145,7 +99,8 @@ class Verdict(NamedTuple):
 def rank(subject: Subject, masters: Iterable[Master], limits: Limits) -> tuple[int, list[Verdict]]:
     """Return the number of masters of the wanted kind, and verdicts on the best of them, best first.
 
-    Masters that fit as they are come before all others, so where there are enough of them the others are not judged.
+    Masters that fit as they are come before all others, so where there are enough of them the others are not judged;
+    where the order of choosing does not begin with the policy, a scaled dark may come before an exact one.
     """
     wanted = [master for master in masters if master.kind is limits.kind]
     best = _best(subject, _likely(subject, wanted, limits), limits)
@@ -163,14 +118,14 @@ def _best(subject: Subject, masters: list[Master], limits: Limits) -> list[Verdi
 def _likely(subject: Subject, masters: list[Master], limits: Limits) -> list[Master]:
     """Return all masters that fit unscaled, those pinned, and perhaps a few others: a coarse and fast sieve."""
     pinned = [it for it in masters if it.is_pinned]
-    valid = timedelta(days=limits.valid_d, seconds=1)
+    before, after = (timedelta(days=days, seconds=1) for days in (limits.rule.before_d, limits.rule.after_d))
     first, last = subject.first_obs, subject.last_obs
-    found = [it for it in masters if it.first_obs - last <= valid and first - it.last_obs <= valid]
+    found = [it for it in masters if it.first_obs - last <= before and first - it.last_obs <= after]
     if limits.kind is Kind.FLAT:
         found = [it for it in found if it.filter_name == subject.filter_name]
     if limits.max_delta_temp_c is not None:
         found = _near(found, "ccd_temp_c", subject.ccd_temp_c, limits.max_delta_temp_c)
-    if limits.dark is not None and subject.exposure_s is not None:
+    if limits.dark is not None and subject.exposure_s is not None and limits.table.order[0] == "policy":
         found = _near(found, "exposure_s", subject.exposure_s, _exposure_tolerance_s(subject.exposure_s, limits.dark))
     return found + [it for it in pinned if it not in found] if pinned else found
 
@@ -189,31 +144,39 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
     misses: list[tuple[Miss, float]] = []
     cut = _judge_identity(subject, master, limits, misses)
     delta_temp_c, temp_distance = _judge_temperature(subject, master, limits, misses)
-    age_h = _age_h(subject, master)
-    if age_h > 24 * limits.valid_d:
-        misses.append((Miss.AGE, age_h / 24 / max(limits.valid_d, 1.0)))
+    age_h, valid_d = _age(subject, master, limits.rule)
+    if age_h > 24 * valid_d:
+        misses.append((Miss.AGE, age_h / 24 / max(valid_d, 1.0)))
+    if not _is_in_range(subject, master):
+        misses.append((Miss.RANGE, _FAR))
     how, ratio, exposure_distance = "nearest", None, 0.0
     if limits.dark is not None:
         how, ratio, exposure_distance = _judge_exposure(subject, master, limits, limits.dark, misses)
-    grade = worse_grade(master.grade, age_grade(age_h, limits.valid_d))
-    key = (
-        len(misses),
-        sum([excess for _, excess in misses]) if misses else 0.0,
-        not master.is_pinned,
+    grade = worse_grade(master.grade, age_grade(age_h, valid_d, limits.rule.grade_age_d))
+    has_cards = limits.table.exact or limits.table.numbers
+    numbers = _judge_cards(subject, master, limits, misses) if has_cards else 0.0
+    distances = (
         _HOW_RANKS[how],
         cut is not None,
         grade_rank(grade),
         age_h,
         temp_distance,
         exposure_distance,
+        numbers,
         -len(master.members),
+    )
+    key = (
+        len(misses),
+        sum([excess for _, excess in misses]) if misses else 0.0,
+        not master.is_pinned,
+        _picker(limits.table.order)(distances),
         master.first_obs,
         master.last_obs,
         master.sha256,
         master.master_id,
     )
     missed = tuple([miss for miss, _ in misses]) if misses else ()
-    return Verdict(key, master, how, delta_temp_c, ratio, age_h, grade, missed, cut)
+    return Verdict(key, master, how, delta_temp_c, ratio, age_h, valid_d, grade, missed, cut)
 
 
 def _judge_identity(
@@ -250,13 +213,42 @@ def _judge_temperature(
     return delta, abs(delta)
 
 
-def _age_h(subject: Subject, master: Master) -> float:
-    """Return the hours between the observations of a subject and of a master's members, 0 where they overlap."""
+def _age(subject: Subject, master: Master, rule: MasterRule) -> tuple[float, float]:
+    """Return the hours between the observations of a subject and of a master's members, 0 where they overlap.
+
+    The second value is for how many days the master is valid on that side of its members.
+    """
     if subject.first_obs > master.last_obs:
-        return (subject.first_obs - master.last_obs) / _HOUR
+        return (subject.first_obs - master.last_obs) / _HOUR, rule.after_d
     if subject.last_obs < master.first_obs:
-        return (master.first_obs - subject.last_obs) / _HOUR
-    return 0.0
+        return (master.first_obs - subject.last_obs) / _HOUR, rule.before_d
+    return 0.0, rule.longest_d
+
+
+def is_valid_at(master: Master, time: datetime, rules: Rules) -> bool:
+    """Return whether a master may serve a frame of a time, by its age and by an operator's word."""
+    subject = Subject(master.camera, master.configuration, None, None, None, time, time)
+    age_h, valid_d = _age(subject, master, rules.master(master.kind))
+    return age_h <= 24 * valid_d and _is_in_range(subject, master)
+
+
+def _is_in_range(subject: Subject, master: Master) -> bool:
+    """Return whether a subject was observed in the range that an operator gave a master, both ends included."""
+    if master.valid_from is not None and subject.first_obs < master.valid_from:
+        return False
+    return master.valid_until is None or subject.last_obs <= master.valid_until
+
+
+def _judge_cards(subject: Subject, master: Master, limits: Limits, misses: list[tuple[Miss, float]]) -> float:
+    """Note header cards that do not fit; return how far the numbers are apart, in units of their tolerances."""
+    total = 0.0
+    for it in cards.compared(subject.cards, master.cards, limits.table):
+        excess = _FAR if it.difference is None else it.difference / max(it.tolerance or 0.0, 1e-6)
+        if not it.fits:
+            misses.append((Miss.CARD, excess))
+        elif it.difference is not None:
+            total += excess
+    return total
 
 
 def _judge_exposure(

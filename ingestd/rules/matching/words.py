@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ingestd.records import Candidate, Kind, Master
-from ingestd.rules import windows
-from ingestd.rules.matching.verdicts import Limits, Miss, Subject, Verdict
+from ingestd.rules import cards, windows
+from ingestd.rules.matching.fields import field_verdicts
+from ingestd.rules.matching.limits import Limits, Subject
+from ingestd.rules.matching.verdicts import Miss, Verdict
 
 _PLURALS = {Kind.BIAS: "biases", Kind.DARK: "darks", Kind.FLAT: "flats"}
 _TWO_DAYS_H = 48
@@ -15,7 +17,7 @@ _HALF_CENTIDEGREE = 0.005
 
 def candidate(subject: Subject, limits: Limits, verdict: Verdict) -> Candidate:
     """Return the verdict as it is recorded."""
-    words = _misses_in_words(subject, limits, verdict) if verdict.misses else _fits_in_words(limits, verdict)
+    words = _misses_in_words(subject, limits, verdict) if verdict.misses else _fits_in_words(subject, limits, verdict)
     return Candidate(
         master_id=verdict.master.master_id,
         kind=limits.kind,
@@ -26,6 +28,7 @@ def candidate(subject: Subject, limits: Limits, verdict: Verdict) -> Candidate:
         exposure_ratio=verdict.exposure_ratio,
         age_h=verdict.age_h,
         grade=verdict.grade,
+        fields=field_verdicts(subject, limits, verdict),
     )
 
 
@@ -45,17 +48,17 @@ def wait_reason(subject: Subject, limits: Limits, count: int, ranked: Sequence[V
 
 def _misses_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
     """Return everything that keeps a master from fitting."""
-    return ", ".join(_MISSES[miss](subject, limits, verdict) for miss in verdict.misses)
+    return ", ".join(_MISSES[miss](subject, limits, verdict) for miss in dict.fromkeys(verdict.misses))
 
 
-def _fits_in_words(limits: Limits, verdict: Verdict) -> str:
+def _fits_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
     """Return what speaks for a master that fits."""
     words = ["pinned by an operator"] if verdict.master.is_pinned else []
     if limits.kind is Kind.DARK and verdict.how == "exact":
         words.append("exact exposure")
     elif limits.kind is Kind.DARK:
         words.append(f"{verdict.how.replace('_', ' ')} by {verdict.exposure_ratio:.4g} ({limits.policy.reason})")
-    words += [_temperature(limits, verdict), _age(limits, verdict), verdict.grade]
+    words += [_temperature(limits, verdict), *_cards(subject, limits, verdict, fits=True), _age(verdict), verdict.grade]
     members = len(verdict.master.members)
     words.append(f"{members} member{'' if members == 1 else 's'}" if members else "made elsewhere")
     if verdict.cut is not None:
@@ -77,6 +80,8 @@ _REMEDIES = {
     Miss.TEMPERATURE_UNKNOWN: "name the temperature keyword in camera.keywords.ccd_temp",
     Miss.TEMPERATURE: "raise matching.{kind}.max_delta_temp_c",
     Miss.AGE: "raise masters.{kind}.valid_d",
+    Miss.RANGE: "take its range back with ingestd restore",
+    Miss.CARD: "widen matching.{kind}.exact and .numbers",
     Miss.EXPOSURE_UNKNOWN: "name the exposure keyword in camera.keywords.exposure",
     Miss.POLICY: 'set camera.dark_policy = "scalable" if its dark current is linear',
     Miss.SCALE_DOWN: "raise matching.dark.max_scale_down",
@@ -111,10 +116,30 @@ def _temperature(limits: Limits, verdict: Verdict) -> str:
     return f"{abs(verdict.delta_temp_c):.4g} C away, {limit}"
 
 
-def _age(limits: Limits, verdict: Verdict) -> str:
+def _age(verdict: Verdict) -> str:
     """Return the time between frame and master, and the validity."""
     age = f"{verdict.age_h:.1f} h" if verdict.age_h < _TWO_DAYS_H else f"{verdict.age_h / 24:.1f} d"
-    return f"{age} away in time, valid {limits.valid_d:g} d"
+    return f"{age} away in time, valid {verdict.valid_d:g} d"
+
+
+def _cards(subject: Subject, limits: Limits, verdict: Verdict, *, fits: bool) -> list[str]:
+    """Return the header cards that the rules name and that fit, or those that do not."""
+    found = cards.compared(subject.cards, verdict.master.cards, limits.table)
+    return [_card(it) for it in found if it.fits is fits]
+
+
+def _card(it: cards.Compared) -> str:
+    """Return one header card: what is apart, or what is equal."""
+    frame, master = ("none" if value is None else f"{value}" for value in (it.frame, it.master))
+    if it.difference is not None:
+        return f"{it.name} {it.difference:.4g} away, tolerance {it.tolerance:g}"
+    return f"{it.name} {master}" if it.fits else f"{it.name} {master}, not {frame}"
+
+
+def _range(master: Master) -> str:
+    """Return the range of times that an operator gave a master."""
+    ends = (("from", master.valid_from), ("until", master.valid_until))
+    return " ".join(f"{word} {time:%Y-%m-%d %H:%M:%S}" for word, time in ends if time is not None)
 
 
 def _ratio(subject: Subject, master: Master) -> str:
@@ -162,7 +187,9 @@ _MISSES: Mapping[Miss, Callable[[Subject, Limits, Verdict], str]] = {
         f"{celsius(verdict.master.ccd_temp_c)} cannot be compared with {celsius(subject.ccd_temp_c)}"
     ),
     Miss.TEMPERATURE: lambda _, limits, verdict: _temperature(limits, verdict),
-    Miss.AGE: lambda _, limits, verdict: _age(limits, verdict),
+    Miss.AGE: lambda _, __, verdict: _age(verdict),
+    Miss.RANGE: lambda _, __, verdict: f"an operator made it valid {_range(verdict.master)} only",
+    Miss.CARD: lambda subject, limits, verdict: ", ".join(_cards(subject, limits, verdict, fits=False)),
     Miss.EXPOSURE_UNKNOWN: lambda subject, _, verdict: (
         f"{seconds(verdict.master.exposure_s)} cannot be compared with {seconds(subject.exposure_s)}"
     ),

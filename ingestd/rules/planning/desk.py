@@ -9,7 +9,7 @@ from ingestd.records import Calibration, FrameRecord, Job, Kind, Master
 from ingestd.rules import matching, windows
 from ingestd.rules.planning.plan import Plan
 from ingestd.rules.planning.view import View
-from ingestd.settings import Camera, MasterRule, Settings
+from ingestd.settings import Camera, Rules, Settings
 
 SUSPICIOUS_DEATHS = 3
 """Deaths of the daemon in a row beside a job that make it run last and alone."""
@@ -43,8 +43,8 @@ class Desk:
         """Return the masters that may be valid for a frame, and those of about as much time more, to be shown."""
         if frame.obs_start is None:
             return []
-        rule = self.rule(kind)
-        reach = timedelta(days=2 * rule.valid_d + rule.window_d)
+        rule = self.rules(frame.camera).master(kind)
+        reach = timedelta(days=2 * rule.longest_d + rule.window_d)
         since, until = frame.obs_start - reach, frame.obs_start + reach
         return self.view.masters_of_setup(*instrument_of(frame), kind, since=since, until=until)
 
@@ -52,10 +52,9 @@ class Desk:
         """Return the settings of a camera; one that left the settings keeps the defaults."""
         return self._cameras.get(name) or Camera(name)
 
-    def rule(self, kind: Kind) -> MasterRule:
-        """Return the settings of one kind of master."""
-        masters = self.settings.masters
-        return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind]
+    def rules(self, camera: str) -> Rules:
+        """Return the association rules of a camera."""
+        return self.settings.rules_of(camera)
 
     def has_room(self) -> bool:
         """Return whether another job may be handed out."""

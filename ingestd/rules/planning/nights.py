@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from ingestd.records import BuildMaster, FrameInput, FrameRecord, Group, Job, Kind, StaleNight
-from ingestd.rules import addresses, electronics, groups, windows
+from ingestd.rules import addresses, cards, electronics, groups, windows
 from ingestd.rules.planning.desk import Desk
 from ingestd.rules.planning.plan import SettledNight
 from ingestd.rules.screening import Screener
-from ingestd.settings import MasterRule
+from ingestd.settings import Rules
 
 _ORDER = {Kind.BIAS: 0, Kind.DARK: 1, Kind.FLAT: 2}
 
@@ -94,19 +94,20 @@ class NightPlanner:
 
     def _missing_masters(self, group: Group, night: str) -> list[BuildMaster]:
         """Return the masters that a night lacks; settle the night if it lacks none."""
-        rule = self._desk.rule(group.kind)
+        rules = self._desk.rules(group.camera)
+        rule = rules.master(group.kind)
         frames = self._desk.view.usable_frames(group, groups.night_before(night, rule.window_d), night)
-        wanted = groups.select_members(frames, night, rule, self._desk.settings.matching, group.kind)
-        jobs = [job for members in wanted if (job := self._build(group, night, members, rule)) is not None]
+        wanted = groups.select_members(frames, night, rule, rules.matching, group.kind)
+        jobs = [job for members in wanted if (job := self._build(group, night, members, rules)) is not None]
         known = self._desk.view.known_masters([job.job_id for job in jobs])
         missing = [job for job in jobs if job.job_id not in known and not self._desk.gave_up(job.job_id)]
         if not missing:
             self._desk.plan.settled_nights.append(SettledNight(group, night, tuple(sorted(known))))
         return missing
 
-    def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rule: MasterRule) -> BuildMaster | None:
+    def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rules: Rules) -> BuildMaster | None:
         """Return the order for one master, or None if it would have too few readable or calibratable members."""
-        inputs = []
+        inputs, rule = [], rules.master(group.kind)
         for frame in members:
             path = self._desk.view.path_of(frame.frame_id)
             if path is None:
@@ -133,6 +134,7 @@ class NightPlanner:
             grade=groups.grade(len(inputs), rule),
             product="",
             electronics=amplifiers,
+            cards=cards.of_members([member.frame.cards for member in inputs], group.kind, rules),
         )
         job_id = addresses.of_master(job)
         return replace(job, job_id=job_id, product=addresses.master_path(self._desk.settings, group, night, job_id))

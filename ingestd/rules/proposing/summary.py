@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from ingestd.records import FrameRecord, Kind
-from ingestd.rules.groups import CLUSTER_TEMP_C, clusters
+from ingestd.rules.clusters import clusters
+from ingestd.rules.groups import CLUSTER_TEMP_C
 from ingestd.rules.proposing.values import CameraProposal, LightOutlook, MasterOutlook, Proposal
 
 Row = dict[str, object]

@@ -30,7 +30,6 @@ from ingestd.rules.screening.references import (
     figures_of,
     plane_labels,
     references_for,
-    valid_d,
 )
 from ingestd.settings import Settings
 
@@ -128,7 +127,7 @@ class Screener:
     def _masters(self, kind: Kind, group: Group, night: str) -> list[Master]:
         """Return the masters of a kind that may be a reference in a night."""
         evening = datetime.combine(calendar_date.fromisoformat(night), time(), UTC)
-        reach = timedelta(days=valid_d(kind, self._settings.masters) + 2)
+        reach = timedelta(days=self._settings.rules_of(group.camera).master(kind).after_d + 2)
         return self._view.masters(
             group.camera, group.configuration, kind, since=evening - reach, until=evening + timedelta(days=2)
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestd.records import Calibration, FrameRecord, Kind, Master, Metric
-from ingestd.rules import groups
-from ingestd.settings import Masters, Settings
+from ingestd.rules import cards, clusters, groups
+from ingestd.settings import Rules, Settings
 
 Figures = Mapping[tuple[str, int | None], float]
 """Values by the name of the figure and the HDU of the plane, None where there is one plane only."""
@@ -79,47 +79,45 @@ def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[M
     own, biases : sequence of Master
         Of the frame's group, and biases of its configuration, in any order.
     settings : Settings
-        Tolerances (``matching``) and validity (``masters``).
+        The association rules of the camera.
     """
     own, biases = ([it for it in masters if it.members] for masters in (own, biases))  # made elsewhere: judges nobody
     night = frame.night or ""
-    earlier = [master for master in own if master.night < night and _fits(frame, master, settings)]
-    alike = [master for master in earlier if _is_alike(frame, master, settings)]
-    below = [master for master in biases if master.night <= night and _fits(frame, master, settings)]
+    rules = settings.rules_of(frame.camera)
+    earlier = [master for master in own if master.night < night and _fits(frame, master, rules)]
+    alike = [master for master in earlier if _is_alike(frame, master, rules)]
+    below = [master for master in biases if master.night <= night and _fits(frame, master, rules)]
     reference = _latest(frame, alike or earlier)
     return Chosen(reference, bool(alike), _latest(frame, below) if frame.kind is Kind.DARK else None)
 
 
-def valid_d(kind: Kind, masters: Masters) -> float:
-    """Return for how many days a master of a kind is valid."""
-    return {Kind.BIAS: masters.bias, Kind.DARK: masters.dark, Kind.FLAT: masters.flat}[kind].valid_d
-
-
-def _fits(frame: FrameRecord, master: Master, settings: Settings) -> bool:
-    """Return whether a master is recent enough, and of the same temperature or filter."""
+def _fits(frame: FrameRecord, master: Master, rules: Rules) -> bool:
+    """Return whether a master is recent enough, and of the same temperature or filter and header cards."""
     age_d = groups.night_number(frame.night or "") - groups.night_number(master.night)
-    if age_d > valid_d(master.kind, settings.masters):
+    if age_d > rules.master(master.kind).after_d:
+        return False
+    if not cards.fit(frame.cards, master.cards, rules.match(master.kind)):
         return False
     if master.kind is Kind.FLAT:
         return master.filter_name == frame.filter_name
-    limits = settings.matching
+    limits = rules.matching
     limit_c = limits.bias.max_delta_temp_c if master.kind is Kind.BIAS else limits.dark.max_delta_temp_c
     if frame.ccd_temp_c is None or master.ccd_temp_c is None:
         return frame.ccd_temp_c is master.ccd_temp_c
-    return groups.distance(frame.ccd_temp_c, master.ccd_temp_c) <= limit_c
+    return clusters.distance(frame.ccd_temp_c, master.ccd_temp_c) <= limit_c
 
 
-def _is_alike(frame: FrameRecord, master: Master, settings: Settings) -> bool:
+def _is_alike(frame: FrameRecord, master: Master, rules: Rules) -> bool:
     """Return whether pixels of frame and master hold the same: darks of one exposure, any biases, any flats."""
     if frame.kind is not Kind.DARK:
         return True
     if frame.exposure_s is None or master.exposure_s is None:
         return frame.exposure_s is master.exposure_s
-    limits = settings.matching.dark
-    reach_s = groups.exposure_tolerance_s(
+    limits = rules.matching.dark
+    reach_s = clusters.exposure_tolerance_s(
         frame.exposure_s, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
     )
-    return groups.distance(frame.exposure_s, master.exposure_s) <= reach_s
+    return clusters.distance(frame.exposure_s, master.exposure_s) <= reach_s
 
 
 def _latest(frame: FrameRecord, masters: Sequence[Master]) -> Master | None:
@@ -128,8 +126,8 @@ def _latest(frame: FrameRecord, masters: Sequence[Master]) -> Master | None:
     def order(master: Master) -> tuple[int, float, float, str]:
         return (
             -groups.night_number(master.night),
-            groups.distance(frame.exposure_s or 0.0, master.exposure_s or 0.0),
-            groups.distance(frame.ccd_temp_c or 0.0, master.ccd_temp_c or 0.0),
+            clusters.distance(frame.exposure_s or 0.0, master.exposure_s or 0.0),
+            clusters.distance(frame.ccd_temp_c or 0.0, master.ccd_temp_c or 0.0),
             master.master_id,
         )
 
