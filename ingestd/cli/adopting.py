@@ -9,13 +9,11 @@ import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, printable, settings_of
+from ingestd.cli.options import TIME, config_option, printable, settings_of
 from ingestd.flow import adopting
 from ingestd.records import Kind
 from ingestd.rules.external import Told
 from ingestd.rules.groups import GRADES
-
-_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.command()
@@ -27,8 +25,8 @@ _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--exposure", "exposure_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Of a dark.")
 @click.option("--temperature", "ccd_temp_c", type=float, metavar="CELSIUS", help="Of the sensor.")
 @click.option("--filter", "filter_name", metavar="NAME", help="Of a flat.")
-@click.option("--first", "first_obs", type=_TIME, help="When the first of its frames was taken (UTC).")
-@click.option("--last", "last_obs", type=_TIME, help="When the last of its frames was taken (UTC).")
+@click.option("--first", "first_obs", type=TIME, help="When the first of its frames was taken (UTC).")
+@click.option("--last", "last_obs", type=TIME, help="When the last of its frames was taken (UTC).")
 @click.option("--members", type=click.IntRange(1, 100_000), help="Of how many frames it was made; gives its grade.")
 @click.option("--grade", type=click.Choice(GRADES), help="Instead of the grade by the number of frames.")
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0, help="Multiply its pixels by this.")

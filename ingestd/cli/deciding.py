@@ -1,14 +1,16 @@
-"""``accept``, ``reject``, ``restore``, ``pin``, ``decisions``: the operator's word on frames and masters."""
+"""``accept``, ``reject``, ``restore``, ``pin``, ``valid``, ``decisions``: the operator's word on frames and masters."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.options import TIME, config_option, json_option, settings_of
 from ingestd.cli.tables import print_rows
 
 _COLUMNS = {
@@ -75,6 +77,33 @@ def pin(context: click.Context, config: str | None, *, masters: tuple[str, ...],
 
 
 @click.command()
+@click.argument("masters", nargs=-1, required=True)
+@click.option("--from", "first", type=TIME, help="Not for frames taken before (UTC).")
+@click.option("--until", "last", type=TIME, help="Not for frames taken after (UTC).")
+@click.option("--reason", required=True, help="Why; it is kept with the decision.")
+@config_option
+@click.pass_context
+def valid(
+    context: click.Context,
+    config: str | None,
+    *,
+    masters: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    reason: str,
+) -> None:
+    """Let MASTERS serve only frames of a range of times, both ends included, until they are restored.
+
+    MASTERS are paths, file names, or the first digits of master ids. The limits of the settings hold as well, and the
+    range replaces a former one.
+    """
+    ends = {"from": first, "until": last}
+    _decide(
+        context, config, "valid", masters, reason, {k: None if t is None else t.isoformat() for k, t in ends.items()}
+    )
+
+
+@click.command()
 @config_option
 @json_option
 @click.pass_context
@@ -85,9 +114,16 @@ def decisions(context: click.Context, config: str | None, *, as_json: bool) -> N
     print_rows(rows, _COLUMNS, as_json=as_json, empty="Nothing was decided.")
 
 
-def _decide(context: click.Context, config: str | None, command: str, names: tuple[str, ...], reason: str) -> None:
+def _decide(
+    context: click.Context,
+    config: str | None,
+    command: str,
+    names: tuple[str, ...],
+    reason: str,
+    more: Mapping[str, str | None] | None = None,
+) -> None:
     """Have the decision recorded, by the daemon if one runs, and say what follows."""
-    request: dict[str, Any] = {"command": command, "names": list(names), "reason": reason}
+    request: dict[str, Any] = {"command": command, "names": list(names), "reason": reason, **(more or {})}
     answer = daemon.command(settings_of(context, config), request)
     if not answer.get("ok"):
         raise click.ClickException(str(answer.get("error")))

@@ -16,6 +16,7 @@ from ingestd.settings import Log, Settings, load_settings
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = "config.toml"
+TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _LONGEST_MESSAGE = 2000
 
 

@@ -11,6 +11,7 @@ import click
 from ingestd import daemon
 from ingestd.api import open_catalogue
 from ingestd.cli.adopting import add
+from ingestd.cli.deciding import valid
 from ingestd.cli.options import config_option, config_path, json_option, settings_of
 from ingestd.cli.tables import print_rows, table
 from ingestd.doors.control import lock_holder
@@ -121,7 +122,10 @@ def frames(
 def masters(
     context: click.Context, config: str | None, *, as_json: bool, show_all: bool, kind: str | None, camera: str | None
 ) -> None:
-    """List the master calibrations in force; `masters add` takes one that was made elsewhere."""
+    """List the master calibrations in force.
+
+    `masters add` takes one that was made elsewhere, `masters valid` limits one to frames of a range of times.
+    """
     if context.invoked_subcommand is not None:
         context.find_root().obj = str(config_path(context, config))
         return
@@ -132,6 +136,7 @@ def masters(
 
 
 masters.add_command(add)
+masters.add_command(valid)
 
 
 @click.command()

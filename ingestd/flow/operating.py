@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ingestd.doors.catalogue import Catalogue
@@ -13,7 +13,8 @@ from ingestd.settings import Settings
 
 _FRAME_WORDS = {"accept": "accepted", "reject": "rejected", "restore": "restored"}
 _MASTER_WORDS = {"pin": "pinned", "reject": "rejected", "restore": "restored"}
-_KNOWN = "'requeue', 'accept', 'reject', 'restore', 'pin' and 'add_master'"
+_OF_MASTERS = {"pin": "pinned", "valid": "given a range of times"}
+_KNOWN = "'requeue', 'accept', 'reject', 'restore', 'pin', 'valid' and 'add_master'"
 _LONGEST_NAME = 200
 
 
@@ -33,7 +34,9 @@ def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, An
     request : mapping
         ``{"command": "requeue", "frames": [name or frame_id, ...]}``; without ``frames`` everything is due again.
         ``{"command": "accept", "names": [name or id, ...], "reason": "..."}``, likewise ``reject`` and ``restore`` of
-        frames or masters, and ``pin`` of masters. ``{"command": "add_master", ...}`` as ``adopting.prepare`` gives it.
+        frames or masters, and ``pin`` of masters. ``{"command": "valid", "names": [...], "from": time, "until": time,
+        "reason": "..."}`` gives masters a range of observation times, ISO-8601, None where it is open.
+        ``{"command": "add_master", ...}`` as ``adopting.prepare`` gives it.
     now : datetime
     """
     command = request.get("command")
@@ -42,6 +45,8 @@ def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, An
             return _requeue(catalogue, request.get("frames"), now)
         if command in _FRAME_WORDS or command in _MASTER_WORDS:
             return _decide(catalogue, settings, str(command), request, now)
+        if command == "valid":
+            return _limit(catalogue, request, now)
         if command == "add_master":
             return adopting.record(catalogue, settings, request, now)
     except _Refused as refusal:
@@ -73,9 +78,7 @@ def _decide(
     catalogue: Catalogue, settings: Settings, command: str, request: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
     """Record an operator's word on frames and masters; what follows from it is planned at the next look."""
-    names, reason = request.get("names"), str(request.get("reason") or "").strip()
-    if not isinstance(names, list) or not names:
-        raise _Refused("names must be a list of files, frame ids, masters or master ids")
+    names, reason = _names_and_reason(request)
     if command == "reject" and not reason:
         raise _Refused("a rejection needs a reason")
     frames, masters = [], []
@@ -93,12 +96,45 @@ def _decide(
     return {"ok": True, "frames": len(frames), "masters": len(masters)}
 
 
+def _limit(catalogue: Catalogue, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Record for which observation times masters may serve."""
+    names, reason = _names_and_reason(request)
+    first, last = (_time(request.get(name), name) for name in ("from", "until"))
+    if first is None and last is None:
+        raise _Refused("a range needs a beginning or an end; ingestd restore takes one back")
+    if first is not None and last is not None and last < first:
+        raise _Refused(f"the range ends ({last:%Y-%m-%d %H:%M:%S}) before it begins ({first:%Y-%m-%d %H:%M:%S})")
+    masters = [master_id for name in names if (master_id := _subject(catalogue, name, "valid")[1]) is not None]
+    catalogue.limit_masters(masters, first, last, reason, now)
+    catalogue.add_event("info", "limited", ", ".join(names)[:_LONGEST_NAME], reason, now)
+    return {"ok": True, "frames": 0, "masters": len(masters)}
+
+
+def _names_and_reason(request: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return what a decision is about, and why it was taken."""
+    names = request.get("names")
+    if not isinstance(names, list) or not names:
+        raise _Refused("names must be a list of files, frame ids, masters or master ids")
+    return [str(name) for name in names], str(request.get("reason") or "").strip()
+
+
+def _time(value: object, name: str) -> datetime | None:
+    """Return an ISO time, UTC unless it says otherwise."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise _Refused(f"{name} = {str(value)[:50]!r} is no time; write 2026-01-15T20:30:00, UTC") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
 def _subject(catalogue: Catalogue, name: str, command: str) -> tuple[str | None, str | None]:
     """Return the frame or the master that a name stands for: exactly one of both."""
     shown = repr(name[:_LONGEST_NAME])
     frames = [row for row in catalogue.find_frames(name) if row["frame_id"] is not None]
     frames = [row for row in frames if row["live"]] or frames
-    masters = catalogue.find_masters(name) if command in _MASTER_WORDS else []
+    masters = catalogue.find_masters(name) if command in _MASTER_WORDS or command == "valid" else []
     if len(frames) + len(masters) > 1:
         found = ", ".join((row.get("frame_id") or row["master_id"])[:12] for row in [*frames, *masters][:5])
         raise _Refused(f"{shown} is ambiguous: {found}. Give the path, or more digits of the id")
@@ -107,10 +143,10 @@ def _subject(catalogue: Catalogue, name: str, command: str) -> tuple[str | None,
             raise _Refused(f"the master {shown} was removed; it cannot be pinned")
         return None, masters[0]["master_id"]
     if not frames:
-        kind = "frame" if command == "accept" else "master" if command == "pin" else "frame or master"
+        kind = "frame" if command == "accept" else "master" if command in _OF_MASTERS else "frame or master"
         raise _Refused(f"no {kind} in the catalogue is called {shown}")
-    if command == "pin":
-        raise _Refused(f"{shown} is a frame: only a master can be pinned")
+    if command in _OF_MASTERS:
+        raise _Refused(f"{shown} is a frame: only a master can be {_OF_MASTERS[command]}")
     _check_frame(catalogue, frames[0]["frame_id"], shown, command)
     return frames[0]["frame_id"], None
 

@@ -44,6 +44,8 @@ def master_cards(job: BuildMaster) -> list[bytes]:
     if times:
         cards.append(("DATE-OBS", times[0].replace(tzinfo=None).isoformat(), "first member (UTC)"))
         cards.append(("DATE-END", times[-1].replace(tzinfo=None).isoformat(), "last member, start (UTC)"))
+    taken = {name for name, _, _ in cards}
+    cards += [(name, value, "of its members") for name, value in job.cards if name not in taken]
     members = sorted(member.frame.frame_id for member in job.members)
     parents = sorted({(m.kind.value, m.sha256) for member in job.members for m in member.masters})
     cards += [(f"MEMB{number:04d}", frame_id, "") for number, frame_id in enumerate(members, 1)]

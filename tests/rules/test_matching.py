@@ -326,3 +326,23 @@ def test_master_dark_without_a_bias_waits():
     found = matching.bias_for(dark(), [], SETTINGS)
     assert isinstance(found, Wait)
     assert found.reason == "needs a bias at -10.0 C. There are no biases of this configuration yet. Take biases."
+
+
+# --- a range of times that an operator gave ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start_h", "end_h", "fits"),
+    [(None, None, True), (0, None, True), (None, 0, True), (1, None, False), (None, -1, False), (-1, 1, True)],
+)
+def test_master_serves_only_in_the_range_that_an_operator_gave(start_h, end_h, fits):
+    ends = [None if hours is None else EPOCH + timedelta(hours=hours) for hours in (start_h, end_h)]
+    found = choose(frame(), master(Kind.BIAS, valid_from=ends[0], valid_until=ends[1])).bias
+    assert isinstance(found, Match if fits else Wait)
+
+
+def test_range_stands_in_the_reason():
+    until = EPOCH - timedelta(hours=3)
+    found = choose(frame(), master(Kind.BIAS, valid_until=until)).bias
+    assert "an operator made it valid until 2024-03-10 00:00:00 only" in found.reason
+    assert "ingestd restore" in found.reason

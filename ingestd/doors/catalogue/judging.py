@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingestd.doors.catalogue.master_recording import MasterRecording
-from ingestd.doors.catalogue.rows import clean_text, findings_json, optional_text, read_findings, time_text
+from ingestd.doors.catalogue.rows import (
+    clean_text,
+    findings_json,
+    optional_text,
+    optional_time_text,
+    read_findings,
+    time_text,
+)
 from ingestd.records import Kind
 
 if TYPE_CHECKING:
@@ -84,7 +91,7 @@ class Judging(MasterRecording):
         master_ids : iterable of str
         decision : str
             ``rejected``: not chosen. ``pinned``: chosen before all others that fit, also when a later one replaced it.
-            ``restored``: takes back either; its night decides whether it is current.
+            ``restored``: takes back either, and a range of times; its night decides whether it is current.
         reason : str
             Why, in the operator's words.
         now : datetime
@@ -104,6 +111,8 @@ class Judging(MasterRecording):
                     raise ValueError(f"master {master_id[:8]} was removed; it cannot be pinned")
                 self._write(_PUT_DECISION, row)
                 self._write(_DECIDE_MASTER, row)
+                if decision == "restored":
+                    self._write(_RANGE, row | {"valid_from": None, "valid_until": None})
                 self._masters_read.pop(master_id, None)
                 stays = bool(found["current"]) or found["provenance"] == "external"  # no night makes that current again
                 if bool(found["current"]) != {"rejected": False, "pinned": True}.get(decision, stays):
@@ -111,6 +120,38 @@ class Judging(MasterRecording):
                 self._touch_what_masters_serve([found], now)
                 filter_name = optional_text(found["filter_name"]) if found["kind"] == Kind.FLAT.value else None
                 self._write(_MARK_NIGHT, {**dict(found), "filter_name": filter_name or ""})
+
+    def limit_masters(
+        self,
+        master_ids: Iterable[str],
+        valid_from: datetime | None,
+        valid_until: datetime | None,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """Record for which observation times an operator lets masters serve; all that they serve is planned again.
+
+        Parameters
+        ----------
+        master_ids : iterable of str
+        valid_from, valid_until : datetime or None
+            Both ends included, None where the range is open. The former range no longer counts.
+        reason : str
+            Why, in the operator's words.
+        now : datetime
+            The time of the word.
+        """
+        ends = (("from", optional_time_text(valid_from)), ("until", optional_time_text(valid_until)))
+        words = " ".join(f"{word} {time}" for word, time in ends if time is not None)
+        with self.transaction():
+            for master_id in master_ids:
+                row: dict[str, object] = {"frame_id": None, "master_id": master_id, "decision": "limited"}
+                row |= {"reason": clean_text(f"valid {words}{reason and f': {reason}'}"), "now": time_text(now)}
+                row |= {"valid_from": ends[0][1], "valid_until": ends[1][1]}
+                self._write(_PUT_DECISION, row)
+                self._write(_RANGE, row)
+                self._masters_read.pop(master_id, None)
+                self._touch_what_masters_serve(self._rows(_MASTER, row), now)
 
     def decisions(self, *, frame_id: str | None = None, master_id: str | None = None) -> list[dict[str, Any]]:
         """Return what operators said, the newest first: of a frame, of a master, or all of it."""
@@ -131,6 +172,7 @@ _PUT_DECISION = """INSERT INTO decisions (time, decision, frame_id, master_id, r
 _DECIDE_FRAME = """UPDATE frames SET decision = nullif(:decision, 'restored'), changed_at = :now
     WHERE frame_id = :frame_id"""
 _DECIDE_MASTER = "UPDATE masters SET decision = nullif(:decision, 'restored') WHERE master_id = :master_id"
+_RANGE = "UPDATE masters SET valid_from = :valid_from, valid_until = :valid_until WHERE master_id = :master_id"
 _MASTER = "SELECT * FROM masters WHERE master_id = :master_id"
 _MARK_NIGHT = """UPDATE nights SET stale = 1
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :filter_name

@@ -84,7 +84,7 @@ def explain_lines(record: Mapping[str, Any], *, every_field: bool = False) -> li
     """
     lines = []
     for kind, choice in record.items():
-        what = f"{choice['how'].replace('_', ' ')}: {choice['path']}" if "path" in choice else choice["reason"]
+        what = f"{choice['how']}: {choice['path']}" if "path" in choice else choice["reason"]
         lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
         for rank, it in enumerate(choice["candidates"], 1):
             lines.append(f"    {rank:2}. {'fits' if it['fits'] else 'no':4} {it['master_id'][:8]} {it['reason']}")
