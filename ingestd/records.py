@@ -459,9 +459,40 @@ class Calibration:
         return tuple(choice for choice in (self.bias, self.dark, self.flat) if isinstance(choice, Wait))
 
     @property
-    def better_possible(self) -> bool:
-        """True if the dark had to be scaled: an exact one would be better."""
-        return isinstance(self.dark, Match) and self.dark.how != "exact"
+    def better_possible(self) -> str:
+        """What would be better, in words: a master that is missing, an exact dark, one of a better grade."""
+        words = [f"a {wait.kind.value}" for wait in self.waits]
+        for match in self.matches:
+            kind, grade = match.master.kind.value, match.candidates[0].grade if match.candidates else "green"
+            if match.master.kind is Kind.DARK and match.how != "exact":
+                words.append("an exact dark")
+            elif grade != "green":
+                words.append(f"a {kind} that is nearer in time or made of more frames (this one is {grade})")
+        return ", ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedMaster:
+    """A master that a product was made with.
+
+    ``is_withdrawn``: an operator rejected it since, or one of its members is kept out of masters now.
+    """
+
+    master_id: str
+    kind: Kind
+    how: str
+    age_h: float
+    delta_temp_c: float | None
+    is_withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FormerProduct:
+    """The current product of a frame, before it is made again; ``made_at`` is when the frame was last reduced."""
+
+    job_id: str
+    made_at: datetime
+    masters: tuple[UsedMaster, ...]
 
 
 # --- work -------------------------------------------------------------------------------------------------------------

@@ -148,8 +148,11 @@ def _product_lines(products: list[dict[str, Any]]) -> list[str]:
     lines = []
     for product in current:
         state = "provisional" if product["provisional"] else "complete"
-        better = "; an exact dark would be better" if product["better_possible"] else ""
-        lines.append(f"  {'product':14} {product['path']} ({state}{better})")
+        lines.append(f"  {'product':14} {product['path']} ({state})")
+        if product["better_possible"]:
+            lines.append(f"  {'better':14} with {product['better_possible']}")
+        if product["again"]:
+            lines.append(f"  {'made again':14} {product['again']}")
         lines += [
             f"    {step['name']:12} {step['status']}{': ' if step['detail'] else ''}{step['detail']}"
             for step in product["steps"]

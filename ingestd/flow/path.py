@@ -250,7 +250,7 @@ class Flow:
             if plan.jobs:
                 self._catalogue.take_off((job.job_id, frame_of(job)) for job in plan.jobs)
         for job in plan.jobs:
-            self._recorder.remember(job, plan.calibrations.get(job.job_id))
+            self._recorder.remember(job, plan.calibrations.get(job.job_id), plan.again.get(job.job_id, ""))
             self._executor.submit(job)
         moved |= bool(plan.jobs)
         self._look_is_due = moved

@@ -47,15 +47,17 @@ class Recorder:
         self._catalogue = catalogue
         self._telemetry = telemetry
         self._out: dict[str, tuple[Job, Calibration | None]] = {}
+        self._again: dict[str, str] = {}
         self._arrived_at: dict[str, datetime] = {}
 
     def saw(self, frame_id: str, now: datetime) -> None:
         """Note when a science frame arrived, for the latency of its product."""
         self._arrived_at[frame_id] = now
 
-    def remember(self, job: Job, calibration: Calibration | None) -> None:
-        """Note an order that was handed out."""
+    def remember(self, job: Job, calibration: Calibration | None, again: str = "") -> None:
+        """Note an order that was handed out, and why its frame is reduced again."""
         self._out[job.job_id] = (job, calibration)
+        self._again[job.job_id] = again
 
     # --- plans --------------------------------------------------------------------------------------------------------
 
@@ -69,14 +71,17 @@ class Recorder:
         for master_id in plan.settled_darks:
             self._catalogue.keep_dark(master_id)
         for kept in plan.kept:
-            self._catalogue.keep_reduction(kept.frame.frame_id, kept.job_id, explanation_of(kept.calibration), now)
+            better, explanation = kept.calibration.better_possible, explanation_of(kept.calibration)
+            self._catalogue.keep_reduction(kept.frame.frame_id, kept.job_id, explanation, now, better=better)
+        for delayed in plan.delayed:
+            self._catalogue.delay_reduction(delayed.frame_id, delayed.until)
         for held in plan.held:
             explanation = explanation_of(held.calibration)
             self._catalogue.record_wait(held.frame.frame_id, "needs_master", held.detail, explanation, now)
             _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
         for frame_id in plan.given_up:
             self._catalogue.leave_failed(frame_id)
-        found = plan.settled_nights or plan.verdicts or plan.settled_darks
+        found = plan.settled_nights or plan.verdicts or plan.settled_darks or plan.delayed
         return bool(found or plan.kept or plan.held or plan.given_up)
 
     def _record_verdict(self, verdict: Verdict, now: datetime) -> None:
@@ -108,7 +113,7 @@ class Recorder:
             self._record_no_space(job, calibration, outcome, now)
         else:
             self._record_trouble(job, outcome, now)
-        del self._out[outcome.job_id]
+        del self._out[outcome.job_id], self._again[outcome.job_id]
         self._telemetry.outcome(type(job).__name__, outcome.status)
 
     def _record_done(self, job: Job, calibration: Calibration | None, outcome: Outcome, now: datetime) -> None:
@@ -139,10 +144,23 @@ class Recorder:
         frame = job.member.frame
         relative = str(Path(job.product).relative_to(self.settings.data_dir))
         explanation = explanation_of(calibration)
-        order = orders.order_text(job)
+        order, again = orders.order_text(job), self._again[job.job_id]
         findings = screening.light_findings(frame, outcome.metrics, self.settings)
         with self._catalogue.transaction():
-            self._catalogue.record_reduction(frame, job, outcome, relative, explanation, now, units=_UNITS, order=order)
+            self._catalogue.record_reduction(
+                frame,
+                job,
+                outcome,
+                relative,
+                explanation,
+                now,
+                units=_UNITS,
+                order=order,
+                better=calibration.better_possible,
+                again=again,
+            )
+            if again:
+                self._catalogue.add_event("info", "reduced_again", Path(job.member.path).name, again, now)
             self._catalogue.note_findings(frame.frame_id, findings)
         if self._catalogue.current_reduction(frame.frame_id) == job.job_id:
             store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
@@ -151,7 +169,8 @@ class Recorder:
         if arrived_at is not None:
             self._telemetry.observe("total", (now - arrived_at).total_seconds())
         note = f"provisional, without {', '.join(step for step, _ in job.skipped)}" if job.provisional else "complete"
-        _log.info("Reduced: %s (%s) in %.2f s: %s", Path(job.member.path).name, note, outcome.seconds, relative)
+        words = ("Reduced again" if again else "Reduced", Path(job.member.path).name, note)
+        _log.info("%s: %s (%s) in %.2f s: %s%s", *words, outcome.seconds, relative, again and f": {again}")
 
     def _master(self, job: BuildMaster, outcome: Outcome) -> Master:
         """Return the record of a master that was built."""

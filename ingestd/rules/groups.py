@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from ingestd.records import FrameRecord, Group, Kind
 from ingestd.rules import cards
@@ -53,6 +53,12 @@ def night_before(night: str, days: float) -> str:
 def night_of(time: datetime, longitude_deg: float | None) -> str:
     """Return the night that a time belongs to: it begins at noon, local mean time; without a longitude noon UTC."""
     return (time + timedelta(hours=(longitude_deg or 0.0) / 15.0 - 12.0)).date().isoformat()
+
+
+def end_of_night(night: str, longitude_deg: float | None) -> datetime:
+    """Return when a night (ISO date) ends: the noon after it, local mean time."""
+    midnight = datetime.combine(date.fromisoformat(night) + timedelta(days=1), datetime.min.time(), UTC)
+    return midnight + timedelta(hours=12.0 - (longitude_deg or 0.0) / 15.0)
 
 
 # --- the members of a master ------------------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ class Reduction:
     """[reduction]: science frames.
 
     ``when_missing``: a frame without a valid master is reduced provisionally, or waits. ``overscan_fit``: the median of
-    the overscan of each row, or a polynomial of ``overscan_degree`` through these medians.
+    the overscan of each row, or a polynomial of ``overscan_degree`` through these medians. A frame is reduced again at
+    most once in ``again_s``; for masters nearer by no more than ``nearer_h`` and ``closer_c`` only after its night.
     """
 
     when_missing: str = key("provisional", choices=("provisional", "wait"))
@@ -85,6 +86,9 @@ class Reduction:
     overscan_skip_px: int = key(5, low=0, high=1000)
     overscan_fit: str = key("median", choices=("median", "polynomial"))
     overscan_degree: int = key(3, low=0, high=20)
+    again_s: float = key(60.0, low=0, high=86400)
+    nearer_h: float = key(1.0, low=0, high=8760)
+    closer_c: float = key(0.1, low=0, high=100)
 
 
 @dataclass(frozen=True, slots=True)

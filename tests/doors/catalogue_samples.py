@@ -209,11 +209,16 @@ def order(
     )
 
 
-def reduce(catalogue: Catalogue, name: str, record: FrameRecord, *masters: Master, **changes) -> str:
+def reduce(
+    catalogue: Catalogue, name: str, record: FrameRecord, *masters: Master, better: str = "", again: str = "", **changes
+) -> str:
     """Record a product of a frame; return its job."""
     job = order(name, record, *masters, **changes)
     result = outcome(job.job_id, Metric("sky_level", 100.0), steps=(Step("bias", "applied", "master"),))
-    catalogue.record_reduction(record, job, result, f"reduced/{name}.fits", '{"why": "test"}', NOW, units=UNITS)
+    words = {"better": better, "again": again}
+    catalogue.record_reduction(
+        record, job, result, f"reduced/{name}.fits", '{"why": "test"}', NOW, units=UNITS, **words
+    )
     return job.job_id
 
 

@@ -10,11 +10,9 @@ from tests.doors.catalogue_samples import (
     UNITS,
     add,
     add_measured,
-    build,
     frame,
     group,
     lights,
-    master,
     outcome,
     settle_all,
     settled_master,
@@ -101,16 +99,6 @@ def test_withdrawn_master_makes_science_frames_stale_too(catalogue):
     settle_all(catalogue)
     catalogue.settle_night(BIAS, "2026-01-10", [], NOW)
     assert lights(catalogue) == [sha("l")]
-
-
-def test_validity_can_be_given_with_the_night(catalogue):
-    record = frame("b")
-    add_measured(catalogue, record)
-    add(catalogue, frame("near", Kind.LIGHT, day=13), frame("far", Kind.LIGHT, day=25))
-    settle_all(catalogue)
-    made = build(catalogue, master("m", [record]))
-    catalogue.settle_night(BIAS, "2026-01-10", [made.master_id], NOW, 20.0)
-    assert set(lights(catalogue)) == {sha("near"), sha("far")}
 
 
 def test_quarantined_science_frame_is_not_made_stale(catalogue):

@@ -55,13 +55,44 @@ def test_provisional_product_says_what_is_missing(catalogue):
     assert reason(catalogue, record) == "provisional missing_master"
 
 
-@pytest.mark.parametrize(("how", "expected"), [("exact", 0), ("scaled_down", 1)])
-def test_scaled_dark_could_be_better(catalogue, how, expected):
+def test_product_says_what_would_be_better_and_why_it_was_made_again(catalogue):
+    record = frame("l", Kind.LIGHT)
+    add(catalogue, record)
+    job = reduce(catalogue, "job", record, better="an exact dark", again="dark was missing")
+    row = catalogue.product_rows(record.frame_id)[0]
+    assert (row["better_possible"], row["again"]) == ("an exact dark", "dark was missing")
+    catalogue.keep_reduction(record.frame_id, job, "{}", NOW, better="")
+    assert catalogue.product_rows(record.frame_id)[0]["better_possible"] == ""
+
+
+def test_former_product_tells_its_masters_and_whether_they_are_withdrawn(catalogue):
     d, l = frame("d", Kind.DARK), frame("l", Kind.LIGHT)  # noqa: E741 - a light
     add_measured(catalogue, d)
     add(catalogue, l)
-    reduce(catalogue, "job", l, settled_master(catalogue, "dark", [d]), how=how)
-    assert catalogue.product_rows(l.frame_id)[0]["better_possible"] == expected
+    assert catalogue.former_product(l.frame_id) is None
+    made = settled_master(catalogue, "dark", [d])
+    job = reduce(catalogue, "job", l, made, how="exact")
+    former = catalogue.former_product(l.frame_id)
+    assert (former.job_id, former.made_at) == (job, NOW)
+    assert [(it.master_id, it.kind, it.how, it.is_withdrawn) for it in former.masters] == [
+        (made.master_id, Kind.DARK, "exact", False)
+    ]
+    catalogue.decide_frames([d.frame_id], "rejected", "a test", NOW)
+    assert catalogue.former_product(l.frame_id).masters[0].is_withdrawn
+
+
+def test_delayed_frame_is_due_later_or_when_a_master_changes(catalogue):
+    b, l = frame("b"), frame("l", Kind.LIGHT)  # noqa: E741 - a light
+    add_measured(catalogue, b)
+    add(catalogue, l)
+    catalogue.delay_reduction(l.frame_id, NOW + timedelta(hours=1))
+    assert catalogue.stale_lights(10, now=NOW) == []
+    assert len(catalogue.stale_lights(10, now=NOW, delayed=True)) == 1
+    assert len(catalogue.stale_lights(10, now=NOW + timedelta(hours=1))) == 1
+    assert catalogue.next_delayed(NOW) == NOW + timedelta(hours=1)
+    settled_master(catalogue, "bias", [b])
+    assert len(catalogue.stale_lights(10, now=NOW)) == 1
+    assert catalogue.next_delayed(NOW) is None
 
 
 def test_reduced_frame_stays_due_until_planning_confirms_it(catalogue):

@@ -43,6 +43,7 @@ def settings_for(directory: Path, **sections: Any) -> Settings:
         "arrival": {"polling": "always", "settle_polled_s": 0.4, "scan_interval_polled_s": 0.4, "give_up_s": 60.0},
         "limits": {"min_free_bytes": 0},
         "masters": {"quiet_s": QUIET_S},
+        "reduction": {"again_s": 0.0},
         "retention": {"revisions": 100, "masters": 100},
         "camera": [{"name": "test", "directories": [str(directory / "incoming")]}],
     }

@@ -106,13 +106,13 @@ def test_a_scaled_dark_is_done_and_an_exact_one_is_preferred_when_it_comes(place
     dark = place.used(LIGHT)["dark"]
     assert (dark["how"], dark["exposure_ratio"]) == ("scaled_down", pytest.approx(60 / 120))
     assert place.state(LIGHT) == ("done", "reduced")
-    assert place.catalogue.product_rows(place.frame(LIGHT)["frame_id"])[0]["better_possible"]
+    assert "an exact dark" in place.catalogue.product_rows(place.frame(LIGHT)["frame_id"])[0]["better_possible"]
     write_darks(place, 60.0, first=10, hours=28.0)
     place.settle()
     assert place.used(LIGHT)["dark"]["how"] == "exact"
     assert place.used(LIGHT).get("bias", {}).get("how") in (None, "noise_only")
     assert place.steps(LIGHT)["bias"] == ("not needed", "the exact dark carries it")
-    assert not place.catalogue.product_rows(place.frame(LIGHT)["frame_id"])[0]["better_possible"]
+    assert "exact" not in place.catalogue.product_rows(place.frame(LIGHT)["frame_id"])[0]["better_possible"]
     assert header(place.product(LIGHT))["CALSTAT"] == "BDF"
 
 

@@ -169,13 +169,13 @@ _CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _CLEAR_FAILURES = "DELETE FROM failures WHERE frame_id IN (SELECT value FROM json_each(:ids))"
 _CLEAR_FAILURES_OF_ALL = """DELETE FROM failures
     WHERE frame_id IS NULL OR frame_id IN (SELECT frame_id FROM frames WHERE kind = 'light')"""
-_REQUEUE = """UPDATE frames SET stale = 1, retry_at = NULL, changed_at = :now,
+_REQUEUE = """UPDATE frames SET stale = 1, retry_at = NULL, again_at = NULL, changed_at = :now,
     reason = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN 'due' ELSE reason END,
     detail = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN '' ELSE detail END,
     state = CASE WHEN state IN ('quarantined', 'failed') THEN 'waiting' ELSE state END
     WHERE takes_part = 1 AND superseded_by IS NULL AND decision IS NOT 'rejected'
     AND frame_id IN (SELECT value FROM json_each(:ids))"""
-_REQUEUE_ALL_LIGHTS = """UPDATE frames SET stale = 1, retry_at = NULL, changed_at = :now,
+_REQUEUE_ALL_LIGHTS = """UPDATE frames SET stale = 1, retry_at = NULL, again_at = NULL, changed_at = :now,
     reason = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN 'due' ELSE reason END,
     detail = CASE WHEN state IN ('quarantined', 'failed', 'waiting') THEN '' ELSE detail END,
     state = CASE WHEN state IN ('quarantined', 'failed') THEN 'waiting' ELSE state END

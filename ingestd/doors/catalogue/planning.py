@@ -16,7 +16,7 @@ from ingestd.doors.catalogue.rows import (
     read_verdict,
     time_text,
 )
-from ingestd.records import Group, Kind, MeasuredFrame, StaleNight
+from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, UsedMaster
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,6 +62,8 @@ class Planning(Reading):
         limit: int,
         newest_first: bool = True,  # noqa: FBT001, FBT002 - reads well
         now: datetime | None = None,
+        *,
+        delayed: bool = False,
     ) -> list[FrameRecord]:
         """Return science frames that are to be planned again.
 
@@ -72,10 +74,13 @@ class Planning(Reading):
         newest_first : bool
             By observation time: what arrives now goes before the backlog.
         now : datetime, optional
-            Leave out frames whose back-off after a failure ends later; by default none are left out.
+            Leave out frames whose back-off after a failure, or whose delay, ends later; by default none are left out.
+        delayed : bool
+            Do not leave out those that are delayed.
         """
         query = _STALE_LIGHTS_NEWEST if newest_first else _STALE_LIGHTS_OLDEST
-        return self._frames(self._rows(query, {"limit": limit, "now": optional_time_text(now) or _EVER}))
+        parameters = {"limit": limit, "now": optional_time_text(now) or _EVER, "delayed": delayed}
+        return self._frames(self._rows(query, parameters))
 
     def stale_darks(self) -> list[Master]:
         """Return current master darks that must be measured, or whose bias master may have changed since."""
@@ -202,6 +207,29 @@ class Planning(Reading):
         found = self._value(_CURRENT_REDUCTION, {"frame_id": frame_id})
         return None if found is None else str(found)
 
+    def former_product(self, frame_id: str) -> FormerProduct | None:
+        """Return the current product of a frame with its masters, and when the frame was last reduced; None if none."""
+        row = self._row(_FORMER_PRODUCT, {"frame_id": frame_id})
+        if row is None:
+            return None
+        masters = [
+            UsedMaster(
+                master_id=used["master_id"],
+                kind=Kind(used["kind"]),
+                how=used["how"],
+                age_h=used["age_h"],
+                delta_temp_c=used["delta_temp_c"],
+                is_withdrawn=bool(used["withdrawn"]),
+            )
+            for used in self._rows(_FORMER_MASTERS, {"reduction_id": row["reduction_id"]})
+        ]
+        return FormerProduct(row["reduction_id"], read_time(row["made_at"]), tuple(masters))
+
+    def next_delayed(self, now: datetime) -> datetime | None:
+        """Return when the first of the delayed science frames may be reduced again, or None if none is delayed."""
+        found = self._value(_NEXT_DELAYED, {"now": time_text(now)})
+        return None if found is None else read_time(found)
+
     def gains(
         self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
     ) -> list[tuple[float, float | None]]:
@@ -247,9 +275,11 @@ _HAS_UNMEASURED = """SELECT EXISTS (SELECT 1 FROM frames INDEXED BY frames_unmea
 _STALE_NIGHTS = "SELECT * FROM nights WHERE stale = 1 ORDER BY touched_at, night LIMIT :limit"
 _STALE_LIGHTS_NEWEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
     WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
+    AND (:delayed OR again_at IS NULL OR again_at <= :now)
     ORDER BY obs_start DESC, frame_id DESC LIMIT :limit"""
 _STALE_LIGHTS_OLDEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
     WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
+    AND (:delayed OR again_at IS NULL OR again_at <= :now)
     ORDER BY obs_start, frame_id LIMIT :limit"""
 _STALE_DARKS = """SELECT master_id FROM masters INDEXED BY masters_stale
     WHERE stale = 1 AND current = 1 AND kind = 'dark' AND pruned_at IS NULL ORDER BY last_obs, master_id"""
@@ -284,6 +314,16 @@ _KNOWN_MASTERS = """SELECT master_id FROM masters
 _MEASURED_WITH = "SELECT measured_with FROM masters WHERE master_id = :master_id"
 _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
     WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
+_FORMER_PRODUCT = """SELECT reduction_id,
+        (SELECT max(created_at) FROM reductions WHERE frame_id = :frame_id) AS made_at
+    FROM reductions WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
+_FORMER_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c,
+        (SELECT decision IS 'rejected' FROM masters WHERE master_id = u.master_id) OR EXISTS (
+            SELECT 1 FROM members m JOIN frames f USING (frame_id) WHERE m.master_id = u.master_id
+            AND (f.state = 'quarantined' OR f.superseded_by IS NOT NULL)) AS withdrawn
+    FROM used_masters u WHERE u.reduction_id = :reduction_id"""
+_NEXT_DELAYED = """SELECT min(again_at) FROM frames INDEXED BY frames_delayed
+    WHERE again_at > :now AND stale = 1 AND live = 1"""
 _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
     AND setup = :setup AND night < :night AND master_id IS NOT NULL

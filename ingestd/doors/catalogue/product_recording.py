@@ -12,7 +12,6 @@ from ingestd.doors.catalogue.rows import (
     section_text,
     time_text,
 )
-from ingestd.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +34,8 @@ class ProductRecording(Figures):
         *,
         units: Mapping[str, str] | None = None,
         order: str = "",
+        better: str = "",
+        again: str = "",
     ) -> None:
         """Record a product as the current one of its frame, with masters, steps and figures.
 
@@ -59,6 +60,10 @@ class ProductRecording(Figures):
             The unit of each metric by name.
         order : str
             What of the order is to be kept, to reduce it once more: ``rules.orders.order_text``.
+        better : str
+            What would be better, in words.
+        again : str
+            Why the frame was reduced once more, in words; empty for the first time.
         """
         masters = job.member.masters
         row: dict[str, object] = {
@@ -69,7 +74,8 @@ class ProductRecording(Figures):
             "sha256": outcome.sha256 or "",
             "size_bytes": outcome.size_bytes,
             "provisional": job.provisional,
-            "better_possible": any(m.kind is Kind.DARK and m.how != "exact" for m in masters),
+            "better_possible": better,
+            "again": again,
             "gain_e_per_adu": finite(job.gain_e_per_adu),
             "gain_source": clean_text(job.gain_source),
             "explanation": clean_text(explanation),
@@ -89,7 +95,7 @@ class ProductRecording(Figures):
                 self._write(_NOT_STALE, row)
             self._make_current(frame.frame_id, job.job_id, now)
 
-    def keep_reduction(self, frame_id: str, job_id: str, explanation: str, now: datetime) -> bool:
+    def keep_reduction(self, frame_id: str, job_id: str, explanation: str, now: datetime, *, better: str = "") -> bool:
         """Record that planning found nothing to do: the product of this job is the right one.
 
         An earlier product of this job becomes current again.
@@ -100,13 +106,20 @@ class ProductRecording(Figures):
             False, and nothing was changed, if there is no such product any more: it must be made again.
         """
         row = {"frame_id": frame_id, "job_id": job_id, "explanation": clean_text(explanation), "now": time_text(now)}
+        row["better"] = better
         with self.transaction():
             if not self._value(_HAS_REDUCTION, row):
                 return False
             self._write(_EXPLAIN, row)
+            self._write(_BETTER, row)
             self._make_current(frame_id, job_id, now)
             self._write(_NOT_STALE, row)
         return True
+
+    def delay_reduction(self, frame_id: str, until: datetime) -> None:
+        """Record that a frame is to be reduced again, but not before a time; a change of its masters ends the delay."""
+        with self.transaction():
+            self._write(_DELAY, {"frame_id": frame_id, "until": time_text(until)})
 
     def record_wait(self, frame_id: str, reason: str, detail: str, explanation: str, now: datetime) -> None:
         """Record that a science frame waits; it is not looked at again before something changes that could help.
@@ -161,12 +174,12 @@ def _step_rows(job_id: str, outcome: Outcome) -> list[dict[str, object]]:
 
 
 _PUT_REDUCTION = """INSERT INTO reductions (reduction_id, frame_id, night, path, sha256, size_bytes, provisional,
-        better_possible, current, gain_e_per_adu, gain_source, order_json, created_at)
-    VALUES (:reduction_id, :frame_id, :night, :path, :sha256, :size_bytes, :provisional, :better_possible, 0,
+        better_possible, again, current, gain_e_per_adu, gain_source, order_json, created_at)
+    VALUES (:reduction_id, :frame_id, :night, :path, :sha256, :size_bytes, :provisional, :better_possible, :again, 0,
         :gain_e_per_adu, :gain_source, :order, :now)
     ON CONFLICT (reduction_id) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, provisional = excluded.provisional,
-        better_possible = excluded.better_possible, gain_e_per_adu = excluded.gain_e_per_adu,
+        better_possible = excluded.better_possible, again = excluded.again, gain_e_per_adu = excluded.gain_e_per_adu,
         gain_source = excluded.gain_source, order_json = excluded.order_json,
         created_at = excluded.created_at, pruned_at = NULL"""
 _DROP_USED_MASTERS = "DELETE FROM used_masters WHERE reduction_id = :reduction_id"
@@ -186,12 +199,14 @@ _CURRENT_PRODUCT = """UPDATE reductions SET current = reduction_id = :job_id
 _CURRENT_FIGURES = """UPDATE metrics SET current = job_id = :job_id
     WHERE frame_id = :frame_id AND EXISTS (SELECT 1 FROM frames
         WHERE frame_id = :frame_id AND superseded_by IS NULL AND decision IS NOT 'rejected')"""
-_REDUCED = """UPDATE frames SET changed_at = :now, retry_at = NULL, detail = '',
+_REDUCED = """UPDATE frames SET changed_at = :now, retry_at = NULL, again_at = NULL, detail = '',
     state = CASE WHEN r.provisional THEN 'provisional' ELSE 'done' END,
     reason = CASE WHEN r.provisional THEN 'missing_master' ELSE 'reduced' END
     FROM reductions r WHERE r.reduction_id = :job_id AND frames.frame_id = :frame_id AND superseded_by IS NULL
     AND decision IS NOT 'rejected'"""
-_NOT_STALE = "UPDATE frames SET stale = 0 WHERE frame_id = :frame_id"
+_BETTER = "UPDATE reductions SET better_possible = :better WHERE reduction_id = :job_id"
+_DELAY = "UPDATE frames SET again_at = :until WHERE frame_id = :frame_id AND stale = 1"
+_NOT_STALE = "UPDATE frames SET stale = 0, again_at = NULL WHERE frame_id = :frame_id"
 _WAIT = """UPDATE frames SET state = 'waiting', reason = :reason, detail = :detail, explanation = :explanation,
     stale = :reason = 'disk_full', changed_at = :now
     WHERE frame_id = :frame_id AND superseded_by IS NULL AND state <> 'quarantined'"""

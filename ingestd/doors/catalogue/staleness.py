@@ -189,14 +189,17 @@ _MARK_DARK_NIGHTS = """UPDATE nights SET stale = 1
         WHERE f.camera = :camera AND f.kind = 'dark' AND f.configuration = :configuration
         AND f.group_filter = '' AND f.night BETWEEN :night AND :last_night AND f.measured = 1
         AND (r.night IS NULL OR r.night <= :night))"""
-_TOUCH_LIGHTS = """UPDATE frames SET stale = 1
+# A change ends a delay: planning tells anew whether it is worth one.
+_TOUCH_LIGHTS = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night BETWEEN :first_night AND :last_night
-    AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
+    AND kind = 'light' AND takes_part = 1 AND (stale = 0 OR again_at IS NOT NULL) AND superseded_by IS NULL
+    AND state <> 'quarantined'"""
 _TOUCH_LIGHTS_OF_FILTER = f"{_TOUCH_LIGHTS} AND filter_name IS :filter_name"
 _HAS_GAIN = "SELECT EXISTS (SELECT 1 FROM metrics WHERE master_id = :master_id AND name = 'gain_electrons_per_adu')"
-_TOUCH_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1
+_TOUCH_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night > :night AND gain_e_per_adu IS NULL
-    AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
+    AND kind = 'light' AND takes_part = 1 AND (stale = 0 OR again_at IS NOT NULL) AND superseded_by IS NULL
+    AND state <> 'quarantined'"""
 _TOUCH_FLAT_NIGHTS = """UPDATE nights SET stale = 1, touched_at = :now
     WHERE camera = :camera AND kind = 'flat' AND setup = :setup
     AND night BETWEEN :first_night AND :last_night"""

@@ -54,6 +54,7 @@ TABLES_OF_FRAMES = (
         decision TEXT,
         stale INTEGER NOT NULL DEFAULT 0,
         retry_at TEXT,
+        again_at TEXT,
         superseded_by TEXT REFERENCES frames (frame_id),
         explanation TEXT,
         first_seen TEXT NOT NULL,
@@ -163,7 +164,7 @@ TABLES_OF_MASTERS = (
 )
 
 TABLES_OF_PRODUCTS = (
-    # order_json: as of masters.
+    # order_json: as of masters. better_possible: what would be better, in words. again: why it was reduced again.
     """CREATE TABLE reductions (
         reduction_id TEXT PRIMARY KEY,
         frame_id TEXT NOT NULL REFERENCES frames (frame_id),
@@ -172,7 +173,8 @@ TABLES_OF_PRODUCTS = (
         sha256 TEXT NOT NULL,
         size_bytes INTEGER NOT NULL,
         provisional INTEGER NOT NULL,
-        better_possible INTEGER NOT NULL,
+        better_possible TEXT NOT NULL,
+        again TEXT NOT NULL,
         current INTEGER NOT NULL,
         gain_e_per_adu REAL,
         gain_source TEXT NOT NULL,
@@ -282,6 +284,8 @@ INDEXES = (
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     """CREATE INDEX frames_to_reduce ON frames (stale, obs_start, frame_id)
         WHERE stale = 1 AND live = 1 AND kind = 'light'""",
+    """CREATE INDEX frames_delayed ON frames (again_at)
+        WHERE again_at IS NOT NULL AND stale = 1 AND live = 1""",
     """CREATE INDEX frames_unmeasured ON frames (camera, setup)
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     "CREATE INDEX nights_stale ON nights (stale, touched_at) WHERE stale = 1",

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from ingestd.records import Calibration, FrameInput, FrameRecord, Kind, MasterInput, NotNeeded, ReduceFrame
+from ingestd.records import (
+    Calibration,
+    FormerProduct,
+    FrameInput,
+    FrameRecord,
+    Kind,
+    MasterInput,
+    NotNeeded,
+    ReduceFrame,
+)
 from ingestd.rules import addresses, electronics
+from ingestd.rules.planning import again
 from ingestd.rules.planning.desk import Desk, instrument_of
-from ingestd.rules.planning.plan import Held, Kept
+from ingestd.rules.planning.plan import Delayed, Held, Kept
 from ingestd.settings import Settings
 
 _PEDESTAL = "a frame that still holds its bias level is not divided by a flat"
@@ -58,9 +69,28 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
     if desk.gave_up(job_id):
         desk.plan.given_up.append(frame.frame_id)
         return
+    former = desk.view.former_product(frame.frame_id)
+    if former is not None:
+        found = again.reasons(former, inputs, desk.settings.reduction)
+        until = _wait_until(desk, former, found, frame)
+        if until is not None:
+            desk.plan.delayed.append(Delayed(frame.frame_id, until))
+            desk.plan.look_again(until)
+            return
+        desk.plan.again[job_id] = "; ".join(reason.words for reason in found)
     product = addresses.product_path(desk.settings, frame, path, job_id)
     desk.plan.calibrations[job_id] = calibration
     desk.submit(replace(job, job_id=job_id, product=product))
+
+
+def _wait_until(
+    desk: Desk, former: FormerProduct, found: Sequence[again.Reason], frame: FrameRecord
+) -> datetime | None:
+    """Return when a frame may be reduced once more, None for at once."""
+    if desk.drain:
+        return None
+    longitude_deg = desk.settings.site.longitude_deg
+    return again.wait_until(former, found, frame, desk.now, desk.settings.reduction, longitude_deg)
 
 
 def _measured_gains(desk: Desk, frame: FrameRecord) -> electronics.Measured:

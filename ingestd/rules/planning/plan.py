@@ -35,17 +35,30 @@ class Held:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A science frame that is to be reduced again, but not before a time."""
+
+    frame_id: str
+    until: datetime
+
+
 @dataclass(slots=True)
 class Plan:
-    """What one look found: jobs to submit and facts to record; ``next_look`` is the earliest time something is due."""
+    """What one look found: jobs to submit and facts to record; ``next_look`` is the earliest time something is due.
+
+    ``again`` tells by job why a frame is reduced once more.
+    """
 
     jobs: list[Job] = field(default_factory=list)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
     settled_nights: list[SettledNight] = field(default_factory=list)
     settled_darks: list[str] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    delayed: list[Delayed] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     next_look: datetime | None = None
 

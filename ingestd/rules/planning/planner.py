@@ -26,13 +26,13 @@ class Planner:
         Reads of the catalogue.
     settings : Settings
     now : datetime
-        Decides only whether a burst is quiet and whether a failed job may be tried again.
+        Decides only whether a burst is quiet, and whether a failed job may be tried or a frame reduced again.
     in_flight : collection of str
         Job addresses that workers hold.
     capacity : int
         How many jobs may be handed out at most.
     drain : bool
-        Treat every burst as quiet (``ingestd scan``).
+        Treat every burst as quiet and delay nothing (``ingestd scan``).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Planner:
         desk = self._desk
         if any(job_id in desk.suspects for job_id in desk.in_flight):
             desk.capacity = 0
-        lights = desk.view.stale_lights(max(desk.capacity * 4, _LIGHTS_AT_ONCE), now=desk.now)
+        lights = desk.view.stale_lights(max(desk.capacity * 4, _LIGHTS_AT_ONCE), now=desk.now, delayed=desk.drain)
         wanted = {instrument_of(frame) for frame in lights}
         nights = NightPlanner(desk, self._screener).plan(wanted)
         unmeasured = {instrument for instrument in wanted if desk.view.has_unmeasured(*instrument)}
@@ -66,9 +66,9 @@ class Planner:
         measure_darks(desk, nights.pending)
         if desk.suspected and not desk.plan.jobs and not desk.in_flight:
             desk.plan.jobs.append(desk.suspected[0])
-        retry = desk.view.next_retry(desk.now)
-        if retry is not None:
-            desk.plan.look_again(retry)
+        for later in (desk.view.next_retry(desk.now), desk.view.next_delayed(desk.now)):
+            if later is not None:
+                desk.plan.look_again(later)
         return desk.plan
 
     def _measure_frames(self) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ingestd.records import (
     Failure,
+    FormerProduct,
     FrameRecord,
     Group,
     Kind,
@@ -70,11 +71,24 @@ class View(Protocol):
     def measured_with(self, master_id: str) -> str | None:
         """Return the bias that a master dark was last measured against."""
 
-    def stale_lights(self, limit: int, newest_first: bool = True, now: datetime | None = None) -> list[FrameRecord]:  # noqa: FBT001, FBT002 - as the catalogue has it
-        """Return science frames whose masters must be chosen again, without those that pause after a failure."""
+    def stale_lights(  # newest_first is positional as the catalogue has it
+        self,
+        limit: int,
+        newest_first: bool = True,  # noqa: FBT001, FBT002
+        now: datetime | None = None,
+        *,
+        delayed: bool = False,
+    ) -> list[FrameRecord]:
+        """Return science frames whose masters must be chosen again, without those that pause, or are delayed."""
 
     def current_reduction(self, frame_id: str) -> str | None:
         """Return the job that made the current product of a frame."""
+
+    def former_product(self, frame_id: str) -> FormerProduct | None:
+        """Return the current product of a frame with its masters."""
+
+    def next_delayed(self, now: datetime) -> datetime | None:
+        """Return when the first of the delayed science frames may be reduced again."""
 
     def failure(self, job_id: str) -> Failure | None:
         """Return what is known of failed attempts at a job."""
