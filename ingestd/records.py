@@ -518,7 +518,10 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class MasterInput:
-    """A master that a worker must read: where it lies (absolute) and how it is to be used; ``cut`` as in ``Match``."""
+    """A master that a worker must read: where it lies (absolute) and how it is to be used; ``cut`` as in ``Match``.
+
+    ``ccd_temp_c`` and ``cards`` are what it stands for, to be told beside the values of the frame.
+    """
 
     master_id: str
     kind: Kind
@@ -530,6 +533,8 @@ class MasterInput:
     exposure_ratio: float | None
     age_h: float
     cut: Section | None = None
+    ccd_temp_c: float | None = None
+    cards: Cards = ()
 
 
 @dataclass(frozen=True, slots=True)

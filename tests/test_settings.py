@@ -89,6 +89,26 @@ def test_commented_keys_are_valid_when_uncommented():
             },
             ["camera.amplifiers.name = '2'", "two amplifiers"],
         ),
+        ({"matching": {"flat": {"order": ["time"]}}}, ["matching.flat.order = ['time']", "each of policy, grade"]),
+        ({"matching": {"flat": {"order": ["tmie"]}}}, ["matching.flat.order = 'tmie'", "did you mean 'time'"]),
+        ({"matching": {"flat": {"numbers": {"ROT": "x"}}}}, ["matching.flat.numbers.ROT = 'x'", "a number"]),
+        ({"matching": {"flat": {"numbers": {"ROT": -1}}}}, ["matching.flat.numbers.ROT = -1.0", "between 0"]),
+        ({"matching": {"flat": {"periods": {"ROT": 360}}}}, ["matching.flat: ROT", "only one in numbers has a period"]),
+        (
+            {"matching": {"flat": {"exact": ["ROT"], "numbers": {"ROT": 1}}}},
+            ["matching.flat: ROT", "either in exact or in numbers"],
+        ),
+        ({"masters": {"bias": {"grade_members": [3, 5, 10]}}}, ["masters.bias.grade_members", "green, yellow, orange"]),
+        ({"masters": {"bias": {"grade_age_d": [30, 7]}}}, ["masters.bias.grade_age_d", "three numbers"]),
+        (
+            {"camera": [{"name": "a", "masters": {"dark": {"window": 3}}}]},
+            ["camera.masters.dark.window:", "unknown key", "'window_d'"],
+        ),
+        (
+            {"camera": [{"name": "a", "masters": {"dark": {"minimum": 90}}}]},
+            ["camera.masters.dark.minimum = 90", "larger than maximum = 40"],
+        ),
+        ({"camera": [{"name": "a", "masters": {"sigma": 3.0}}]}, ["camera.masters.sigma", "unknown key"]),
         ({"paths": {"data": "incoming/data"}}, ["paths.data = 'incoming/data'", "inside the watched directory"]),
     ],
 )
@@ -120,6 +140,35 @@ def test_partial_master_rule_keeps_the_defaults_of_its_kind():
 def test_partial_matching_rule_keeps_optional_limits_unset():
     settings = parse_settings({**ONE_CAMERA, "matching": {"flat": {}}})
     assert settings.matching.flat.max_delta_temp_c is None
+
+
+def test_camera_has_the_general_rules_but_for_the_keys_that_it_names():
+    table = {
+        "masters": {"dark": {"maximum": 60}, "flat": {"minimum": 5}},
+        "matching": {"dark": {"max_delta_temp_c": 2.0, "max_scale_up": 3.0}},
+        "camera": [
+            {"name": "own", "masters": {"dark": {"valid_d": 10}}, "matching": {"dark": {"max_delta_temp_c": 1}}},
+            {"name": "other"},
+        ],
+    }
+    settings = parse_settings(table)
+    own, other = settings.rules_of("own"), settings.rules_of("other")
+    assert (own.masters.dark.maximum, own.masters.dark.valid_d, own.masters.flat.minimum) == (60, 10.0, 5)
+    assert (own.matching.dark.max_delta_temp_c, own.matching.dark.max_scale_up) == (1.0, 3.0)
+    assert (other.masters.dark.valid_d, other.matching.dark.max_delta_temp_c) == (180.0, 2.0)
+    assert settings.rules_of("not in the settings") == other
+
+
+def test_validity_before_and_after_may_differ():
+    rule = parse_settings({**ONE_CAMERA, "masters": {"flat": {"valid_d": 9, "valid_before_d": 1}}}).masters.flat
+    assert (rule.before_d, rule.after_d, rule.longest_d) == (1.0, 9.0, 9.0)
+
+
+def test_cards_of_a_camera_are_those_of_all_kinds():
+    table = {"bias": {"exact": ["speed"]}, "flat": {"numbers": {"ROTATOR": 1}, "exact": ["GRATING", "SPEED"]}}
+    rules = parse_settings({**ONE_CAMERA, "matching": table}).rules_of("main")
+    assert rules.cards() == ("GRATING", "ROTATOR", "SPEED")
+    assert rules.cards("bias", "dark") == ("SPEED",)
 
 
 def test_whole_number_is_taken_where_a_number_is_wanted():

@@ -10,7 +10,18 @@ from pathlib import PurePath
 from ingestd.doors.fitsfile import card, copied_cards
 from ingestd.jobs.parts import Part
 from ingestd.pixels.steps import PlaneCalibration
-from ingestd.records import ALGORITHMS, BuildMaster, CardValue, Kind, MasterInput, Plane, ReduceFrame, Section, Step
+from ingestd.records import (
+    ALGORITHMS,
+    BuildMaster,
+    CardValue,
+    FrameRecord,
+    Kind,
+    MasterInput,
+    Plane,
+    ReduceFrame,
+    Section,
+    Step,
+)
 
 _MAX_AMPLIFIERS = 64
 _LETTERS = {"bias": "B", "dark": "D", "flat": "F"}
@@ -146,7 +157,12 @@ def gain_cards(plane: Plane, calibration: PlaneCalibration) -> list[bytes]:
 
 
 def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step], first: Plane) -> list[bytes]:
-    """Return the primary cards of a product: those of the raw frame that still hold, then what was done to it."""
+    """Return the primary cards of a product: those of the raw frame that still hold, then what was done to it.
+
+    Of the choice of masters only what follows from the frame and the chosen masters is told: how each was matched, how
+    far it is, and the values of both that were compared. The ranked alternatives and the tolerances stay in the
+    catalogue: they change while the product, and with it the bytes under its address, stays the same.
+    """
     applied = {step.name for step in steps if step.status == "applied"}
     carried = {master.kind.value for master in job.member.masters if master.kind.value in applied}
     if any(master.kind == Kind.DARK and master.how == "exact" for master in job.member.masters):
@@ -166,12 +182,29 @@ def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step],
     for master in job.member.masters:
         cards += _master_entries(master)
     lines = [f"ingestd {step.name}: {step.status}{': ' if step.detail else ''}{step.detail}" for step in steps]
+    lines += [_compared(job.member.frame, master) for master in job.member.masters]
     own = [card(*entry) for entry in cards]
     return [
         *copied_cards(raw, (*OURS, *(entry[0] for entry in cards)), first.trim, first.gaps),
         *own,
         *(card("HISTORY", line) for line in lines),
     ]
+
+
+def _compared(frame: FrameRecord, master: MasterInput) -> str:
+    """Return the values of a frame and of one of its masters that were compared: the frame's first."""
+    values: list[tuple[str, object, object]] = [("CCD-TEMP", frame.ccd_temp_c, master.ccd_temp_c)]
+    if master.kind is Kind.DARK:
+        values.append(("EXPTIME", frame.exposure_s, master.exposure_s))
+    own = dict(frame.cards)
+    values += [(name, own.get(name), value) for name, value in master.cards]
+    words = ", ".join(f"{name} {_value(first)} | {_value(second)}" for name, first, second in values)
+    return f"ingestd {master.kind.value} {master.master_id[:8]}: frame | master: {words}"
+
+
+def _value(value: object) -> str:
+    """Return a value as a header tells it."""
+    return "none" if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 def _master_entries(master: MasterInput) -> list[tuple[str, CardValue, str]]:

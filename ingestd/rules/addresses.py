@@ -101,7 +101,13 @@ def _member(member: FrameInput) -> list[object]:
         for plane in member.frame.planes
     ]
     masters = [
-        [master.kind.value, master.sha256, master.how, master.exposure_ratio, *map(str, filter(None, [master.cut]))]
+        [
+            master.kind.value,
+            master.sha256,
+            master.how,
+            master.exposure_ratio,
+            *map(str, filter(None, [master.cut, master.cards])),
+        ]
         for master in member.masters
     ]
     return [member.frame.frame_id, sections, masters]
@@ -141,6 +147,8 @@ def match_input(match: Match, settings: Settings) -> MasterInput:
         exposure_ratio=match.exposure_ratio,
         age_h=match.age_h,
         cut=match.cut,
+        ccd_temp_c=master.ccd_temp_c,
+        cards=master.cards,
     )
 
 

@@ -23,7 +23,7 @@ Order = BuildMaster | ReduceFrame
 
 _KINDS: Mapping[str, type[BuildMaster | ReduceFrame]] = {"master": BuildMaster, "product": ReduceFrame}
 _LEFT_OUT = {BuildMaster: ("job_id", "members", "product"), ReduceFrame: ("job_id", "member", "product")}
-_LOOKED_UP = ("path", "sha256", "exposure_s")
+_LOOKED_UP = ("path", "sha256", "exposure_s", "ccd_temp_c", "cards")
 
 
 class OrderLost(IngestdError):
@@ -150,9 +150,8 @@ def _read_master(values: Mapping[str, Any], shelf: Shelf, data_dir: PurePath) ->
         raise OrderLost(f"its master {values['kind']} {values['master_id'][:8]} is no longer in the catalogue")
     hints = get_type_hints(MasterInput)
     known = {it.name: _read(hints[it.name], values[it.name]) for it in fields(MasterInput) if it.name in values}
-    return MasterInput(
-        **{**known, "path": str(data_dir / master.path), "sha256": master.sha256, "exposure_s": master.exposure_s}
-    )
+    looked_up = {name: getattr(master, name) for name in _LOOKED_UP} | {"path": str(data_dir / master.path)}
+    return MasterInput(**{**known, **looked_up})
 
 
 def _read_input(frame_id: str, masters: list[MasterInput], shelf: Shelf) -> FrameInput:

@@ -63,6 +63,9 @@ def test_frame_takes_the_flat_of_its_card_and_angle_and_one_without_any_waits(sp
     used = place.catalogue.master(place.used("same.fit")["flat"]["master_id"])
     assert used.cards == (("GRATING", "R400"), ("ROTATOR", 359.9))
     assert header(place.data / used.path)["ROTATOR"] == 359.9
+    history = str(header(place.product("same.fit"))["HISTORY"]).replace("\n", "")
+    assert f"flat {used.master_id[:8]}: frame | master: " in history
+    assert "GRATING R400 | R400, ROTATOR 0.3 | 359.9" in history
     # 0.4 is within the tolerance of 0.5; 0.6 is not, and no angle is a value of its own
     assert {name: place.state(name)[0] for name in ("same.fit", "turned.fit", "unknown.fit")} == {
         "same.fit": "done",

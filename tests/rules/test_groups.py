@@ -276,3 +276,13 @@ def test_unknown_grade_counts_as_the_worst():
 def test_the_night_begins_at_local_noon(longitude_deg, night):
     """EPOCH is 03:00 UTC: 13:00 at 150 degrees east, after noon of the next night."""
     assert groups.night_of(EPOCH, longitude_deg) == night
+
+
+def test_grades_follow_the_bounds_of_the_settings():
+    rule = MasterRule(grade_members=(20, 4, 2), minimum=2)
+    assert [groups.grade(count, rule) for count in (20, 19, 4, 3, 2, 1)] == [
+        "green", "yellow", "yellow", "orange", "orange", "red",
+    ]  # fmt: skip
+    assert [groups.age_grade(24 * days, 90, (1, 2, 3)) for days in (1, 1.5, 3, 3.5)] == [
+        "green", "yellow", "orange", "red",
+    ]  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 
 from ingestd.records import Kind, Match, NotNeeded, Wait
 from ingestd.rules import matching
-from ingestd.settings import Camera, FlatMatching, Matching, Settings
+from ingestd.settings import ORDER as WORDS
+from ingestd.settings import Camera, FlatMatching, Matching, Settings, parse_settings
 from tests.rules.builders import EPOCH, configuration, frame, master
 
 CAMERA = Camera("main")
@@ -346,3 +347,55 @@ def test_range_stands_in_the_reason():
     found = choose(frame(), master(Kind.BIAS, valid_until=until)).bias
     assert "an operator made it valid until 2024-03-10 00:00:00 only" in found.reason
     assert "ingestd restore" in found.reason
+
+
+# --- fields, cards, and rules of a camera -----------------------------------------------------------------------------
+
+
+def own_camera(**tables):
+    return parse_settings({"camera": [{"name": "main", **tables}]}).camera[0]
+
+
+def test_each_field_tells_its_values_difference_and_tolerance():
+    subject = frame(ccd_temp_c=-10.1, cards=(("ROTATOR", 10.0),))
+    camera = own_camera(matching={"dark": {"numbers": {"ROTATOR": 1.0}}})
+    found = choose(subject, dark(ccd_temp_c=-9.9, cards=(("ROTATOR", 10.4),)), camera=camera, settings=with_(camera))
+    fields = {it.field: tuple(it[1:]) for it in found.dark.candidates[0].fields}
+    assert fields == {
+        "ccd_temp_c": (-10.1, -9.9, -0.2, 0.5, True),
+        "exposure_s": (300.0, 300.0, 0.0, 3.0, True),
+        "ROTATOR": (10.0, 10.4, 0.4, 1.0, True),
+        "obs_start": ("2024-03-10T03:00:00", "2024-03-10T03:00:00", 0.0, 24.0 * 180, True),
+    }
+
+
+def with_(camera):
+    return Settings(camera=(camera,))
+
+
+def test_card_that_does_not_fit_is_a_miss_with_its_numbers():
+    camera = own_camera(matching={"flat": {"exact": ["GRATING"], "numbers": {"ROTATOR": 0.5}}})
+    subject = frame(cards=(("GRATING", "B600"), ("ROTATOR", 10.0)))
+    flat = master(Kind.FLAT, cards=(("GRATING", "R400"), ("ROTATOR", 12.0)))
+    found = choose(subject, flat, camera=camera, settings=with_(camera)).flat
+    assert "GRATING R400, not B600, ROTATOR 2 away, tolerance 0.5" in found.reason
+    assert [it.fits for it in found.candidates[0].fields] == [True, True, False, False, True]
+
+
+def test_order_of_a_camera_puts_time_before_the_policy():
+    camera = own_camera(matching={"dark": {"order": ["time", *(it for it in WORDS if it != "time")]}})
+    near, exact = dark("near", exposure_s=600.0), dark("exact", age_d=1)
+    assert chosen(choose(frame(), BIAS, near, exact).dark) == ("exact", "exact")
+    assert chosen(choose(frame(), BIAS, near, exact, camera=camera, settings=with_(camera)).dark) == (
+        "near",
+        "scaled_down",
+    )
+
+
+def test_master_may_be_valid_longer_after_its_frames_than_before():
+    camera = own_camera(masters={"bias": {"valid_before_d": 1, "valid_after_d": 5}})
+
+    def choice(age_d):
+        return choose(frame(), master(Kind.BIAS, age_d=age_d), camera=camera, settings=with_(camera)).bias
+
+    assert [isinstance(choice(age_d), Match) for age_d in (5, 5.1, -1, -1.1)] == [True, False, True, False]
