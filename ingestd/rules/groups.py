@@ -24,7 +24,7 @@ CLUSTER_EXPOSURE_S, CLUSTER_EXPOSURE_RATIO = 0.05, 0.01
 GRADES = ("green", "yellow", "orange", "red")
 """Grades of a master, best first."""
 
-_AGE_PARTS = (3, 7, 30)
+GREEN_AGE_D, YELLOW_AGE_D, ORANGE_AGE_D = 3, 7, 30
 """Greatest age of a grade in thirtieths of the validity: days (BlackBOX) for flats, which are valid for 30."""
 
 _WORST = len(GRADES) - 1
@@ -203,8 +203,12 @@ def age_grade(age_h: float, valid_d: float, oldest_d: Sequence[float] = ()) -> s
     age_d = age_h / 24
     if oldest_d:
         return next((name for name, oldest in zip(GRADES, oldest_d, strict=False) if age_d <= oldest), "red")
-    age = age_d * _AGE_PARTS[-1]
-    return next((name for name, part in zip(GRADES, _AGE_PARTS, strict=False) if age <= part * valid_d), "red")
+    age = age_d * ORANGE_AGE_D
+    if age > ORANGE_AGE_D * valid_d:
+        return "red"
+    if age > YELLOW_AGE_D * valid_d:
+        return "orange"
+    return "yellow" if age > GREEN_AGE_D * valid_d else "green"
 
 
 def grade_rank(name: str) -> int:

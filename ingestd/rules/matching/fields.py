@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from ingestd.records import FieldVerdict, Kind
 from ingestd.rules import cards
@@ -78,12 +79,15 @@ def _times(subject: Subject, verdict: Verdict) -> Iterator[FieldVerdict]:
     frame, end = (subject.first_obs, master.last_obs) if is_after else (subject.last_obs, master.first_obs)
     fits = Miss.AGE not in verdict.misses
     yield FieldVerdict(
-        "obs_start", f"{frame:%Y-%m-%dT%H:%M:%S}", f"{end:%Y-%m-%dT%H:%M:%S}", round(verdict.age_h, 6),
+        "obs_start", _iso(frame), _iso(end), round(verdict.age_h, 6),
         24 * verdict.valid_d, fits,
     )  # fmt: skip
     if master.valid_from is not None or master.valid_until is not None:
         ends = (master.valid_from, master.valid_until)
-        words = "/".join("" if it is None else f"{it:%Y-%m-%dT%H:%M:%S}" for it in ends)
-        yield FieldVerdict(
-            "valid_range", f"{frame:%Y-%m-%dT%H:%M:%S}", words, None, None, Miss.RANGE not in verdict.misses
-        )
+        words = "/".join("" if it is None else _iso(it) for it in ends)
+        yield FieldVerdict("valid_range", _iso(frame), words, None, None, Miss.RANGE not in verdict.misses)
+
+
+def _iso(time: datetime) -> str:
+    """Return a time to the second."""
+    return time.isoformat(timespec="seconds")[:19]

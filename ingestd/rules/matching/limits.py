@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ingestd.records import Cards, FrameRecord, Kind
-from ingestd.settings import BiasMatching, Camera, DarkMatching, FlatMatching, MasterRule, Rules
+from ingestd.settings import Camera, DarkMatching, KindMatching, MasterRule, Rules
 
 
 class DarkPolicy(NamedTuple):
@@ -57,36 +57,32 @@ class Subject:
 class Limits:
     """How far a master may be from its subject: the rules of its kind; for darks the policy, and whether a bias fits.
 
-    ``rule`` is the section masters of the kind, ``table`` its section matching, both of the subject's camera.
+    ``rule`` is the section masters of the kind, ``table`` its section matching, both of the subject's camera; ``dark``
+    is that table for darks only, ``max_delta_temp_c`` None where there is no limit.
     """
 
     kind: Kind
     rule: MasterRule
-    table: BiasMatching | DarkMatching | FlatMatching
+    table: KindMatching
+    max_delta_temp_c: float | None
+    dark: DarkMatching | None = None
     policy: DarkPolicy = _NO_DARK
     has_bias: bool = False
-
-    @property
-    def max_delta_temp_c(self) -> float | None:
-        """The tolerance in temperature, None if there is no limit."""
-        return self.table.max_delta_temp_c
-
-    @property
-    def dark(self) -> DarkMatching | None:
-        """The rules of darks, None for another kind."""
-        return self.table if isinstance(self.table, DarkMatching) else None
 
 
 def bias_limits(rules: Rules) -> Limits:
     """Return the limits for a master bias."""
-    return Limits(Kind.BIAS, rules.masters.bias, rules.matching.bias)
+    table = rules.matching.bias
+    return Limits(Kind.BIAS, rules.masters.bias, table, table.max_delta_temp_c)
 
 
 def dark_limits(rules: Rules, policy: DarkPolicy, *, has_bias: bool) -> Limits:
     """Return the limits for a master dark; one that must be scaled needs a bias."""
-    return Limits(Kind.DARK, rules.masters.dark, rules.matching.dark, policy, has_bias)
+    table = rules.matching.dark
+    return Limits(Kind.DARK, rules.masters.dark, table, table.max_delta_temp_c, table, policy, has_bias)
 
 
 def flat_limits(rules: Rules) -> Limits:
     """Return the limits for a master flat."""
-    return Limits(Kind.FLAT, rules.masters.flat, rules.matching.flat)
+    table = rules.matching.flat
+    return Limits(Kind.FLAT, rules.masters.flat, table, table.max_delta_temp_c)
