@@ -343,3 +343,47 @@ def test_estimators_find_the_truth_of_a_night():
     first = next(found for found in taken if found.shot.kind is Kind.LIGHT)
     reduced = (first.pixels - bias - (dark - bias) * (60 / 120)) / camera.sensor.flat("V")
     assert sky_level_adu(reduced).value == pytest.approx(expected["sky_level_adu"], abs=0.01 * 64 + 3 * 0.15)
+
+
+# --- what a sensor may lack -------------------------------------------------------------------------------------------
+
+
+def test_a_nonlinear_amplifier_reads_what_its_polynomial_undoes():
+    c1, c2 = 2e-6, -3e-11
+    sensor = replace(SMALL, nonlinearity=(c1, c2))
+    signal = np.linspace(0, 50_000, 100, dtype=np.float32)
+    read_adu = sensor.read(signal).astype(float)
+    assert read_adu[-1] < 0.98 * signal[-1]
+    restored = read_adu * (1 + c1 * read_adu + c2 * read_adu**2)
+    np.testing.assert_allclose(restored, signal, atol=0.02)  # a few steps of float32 at 50 000: 0.004
+
+
+def test_an_even_sky_lights_a_twilight_flat_and_the_lamp_any_other():
+    camera = Camera(SMALL, lamp=(0.1, -0.05), sky=DARK_SKY)
+    dome, sky = (
+        camera.light_e(shot(Kind.FLAT, filter_name="V", level_adu=1000.0, label=label))
+        for label in ("domeflat", "skyflat")
+    )
+    ratio = dome / sky
+    assert ratio[0, 0] == pytest.approx(0.95, rel=1e-5)
+    assert ratio[-1, -1] == pytest.approx(1.05, rel=1e-5)
+    assert ratio[0, -1] == pytest.approx(1.15, rel=1e-5)
+
+
+def test_twilight_flats_have_stars_in_fields_of_their_own():
+    camera = Camera(SMALL, sky=Sky(stars=100.0))
+    fields = [camera.stars_e_per_s(shot(Kind.FLAT, index, label="skyflat")) for index in (0, 1)]
+    assert all(field.max() > 1 for field in fields)
+    assert not np.array_equal(*fields)
+
+
+def test_noisy_and_low_pixels_are_the_ones_that_the_sensor_names():
+    sensor = replace(SMALL, noisy_fraction=0.02, low_fraction=0.02)
+    biases = np.array([Camera(sensor, sky=DARK_SKY).pixels(shot(Kind.BIAS, i, 0.0)) for i in range(20)], float)
+    scatter = biases.std(axis=0, ddof=1) / sensor.read_noise_adu
+    # 19 degrees of freedom: chi-square below 2 (scatter 20 x 0.32) or above 120 (2.5) once in 10 million
+    assert scatter[sensor.noisy()].min() > 20 * 0.32 / 2
+    assert scatter[~sensor.noisy()].max() < 2.5 + 0.5
+    flat = sensor.flat("V")
+    assert flat[sensor.low()].max() < 0.5 * flat.max()
+    assert flat[~sensor.low()].min() > 0.5

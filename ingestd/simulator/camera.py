@@ -48,7 +48,8 @@ class Sky:
 class Shot:
     """One exposure as it was ordered: with the camera it determines every byte of the frame.
 
-    ``level_adu`` is the level of a flat above bias at the centre; ``index`` makes two shots of a kind different.
+    ``level_adu`` is the level of a flat above bias at the centre; ``index`` makes two shots of a kind different. A flat
+    with the ``label`` ``skyflat`` sees an even sky with stars, each a field of its own; any other sees the lamp.
     """
 
     kind: Kind
@@ -58,6 +59,7 @@ class Shot:
     filter_name: str | None = None
     level_adu: float = 0.0
     object_name: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Camera:
 
     ``program`` is a key of ``headers.PROGRAMS``; ``temp_step_c`` the step of the thermometer, whose readings alternate
     between two neighbours of the set point, as those of real cameras do; ``tells_gain`` whether the header has the gain
-    in e-/ADU.
+    in e-/ADU. ``lamp`` is how much more light than at the centre the screen of a flat has at the right edge and at the
+    upper one: an error of the lamp, none of the sensor.
     """
 
     sensor: Sensor = field(default_factory=Sensor)
@@ -85,6 +88,7 @@ class Camera:
     set_temp_c: float = -10.0
     temp_step_c: float = 0.414
     tells_gain: bool = True
+    lamp: tuple[float, float] = (0.0, 0.0)
     sky: Sky = field(default_factory=Sky)
     seed: int = 1
 
@@ -107,7 +111,10 @@ class Camera:
     def light_e(self, shot: Shot) -> NDArray[np.float32]:
         """Return the expected photo-electrons of a shot in each pixel, flat field included, without dark current."""
         if shot.kind is Kind.FLAT:
-            return self.sensor.flat(shot.filter_name or "") * np.float32(shot.level_adu * self.sensor.gain_e_per_adu)
+            light = self._flat_light(shot) * np.float32(shot.level_adu * self.sensor.gain_e_per_adu)
+            if shot.label == "skyflat":
+                light += self.stars_e_per_s(shot) * np.float32(shot.exposure_s)
+            return self.sensor.flat(shot.filter_name or "") * light
         if shot.kind is Kind.LIGHT:
             through = np.float32(shot.exposure_s * self.sky.transmitted(shot.filter_name or ""))
             return (
@@ -115,10 +122,16 @@ class Camera:
             )
         return np.zeros(self.sensor.shape, np.float32)
 
+    def _flat_light(self, shot: Shot) -> NDArray[np.float32]:
+        """Return the light of a flat relative to the centre: an even sky, or the lamp."""
+        right, up = (0.0, 0.0) if shot.label == "skyflat" else self.lamp
+        rows, columns = (np.linspace(-1.0, 1.0, size, dtype=np.float32) for size in self.sensor.shape)
+        return 1 + np.float32(up) * rows[:, np.newaxis] + np.float32(right) * columns[np.newaxis, :]
+
     def stars_e_per_s(self, shot: Shot) -> NDArray[np.float32]:
         """Return the light of the stars of the shot's field, without filter and flat; pointing differs by shot."""
         ny, nx = self.sensor.shape
-        field_of = generator(self.seed, "field", shot.object_name)
+        field_of = generator(self.seed, "field", f"blank {shot.index}" if shot.label == "skyflat" else shot.object_name)
         number = round(self.sky.stars * ny * nx / 1e5)
         places = field_of.random((number, 2)) * (ny, nx) + self._random(shot, "pointing").uniform(-2.0, 2.0, 2)
         fluxes = np.minimum(_FAINTEST_E_PER_S * (1.0 + field_of.pareto(0.8, number)), _BRIGHTEST_E_PER_S)
@@ -147,16 +160,18 @@ class Camera:
     def pixels(self, shot: Shot) -> NDArray[np.uint16]:
         """Return the samples of a shot, shape (ny, nx) with overscan.
 
-        Poisson(light + dark), cosmic rays, full well; over the gain; plus bias, drift and Gaussian read noise; rounded
-        to the step of the converter and cut at its ends.
+        Poisson(light + dark), cosmic rays, full well; over the gain, through a bent amplifier; plus bias, drift and
+        Gaussian read noise; rounded to the step of the converter and cut at its ends.
         """
         sensor, random = self.sensor, self._random(shot, "electrons")
         dark = sensor.dark(self.sensor_temp_c(shot)) * np.float32(shot.exposure_s)
         charge = random.poisson(self.light_e(shot) + dark).astype(np.float32) + self.cosmics_e(shot)
         np.minimum(charge, np.float32(sensor.full_well_e), out=charge)
         adu = sensor.bias() + np.float32(self.drift_adu(shot))
-        adu += np.float32(sensor.read_noise_adu) * random.standard_normal(sensor.raw_shape, np.float32)
-        adu[:, : sensor.shape[1]] += charge / np.float32(sensor.gain_e_per_adu)
+        noise = np.float32(sensor.read_noise_adu) * random.standard_normal(sensor.raw_shape, np.float32)
+        noise[:, : sensor.shape[1]][sensor.noisy()] *= np.float32(sensor.noisy_factor)
+        adu += noise
+        adu[:, : sensor.shape[1]] += sensor.read(charge / np.float32(sensor.gain_e_per_adu))
         step = sensor.step_adu
         samples: NDArray[np.uint16] = np.clip(np.rint(adu / step), 0, MAX_ADU // step).astype(np.uint16)
         return samples * np.uint16(step)
@@ -169,7 +184,7 @@ class Camera:
 def file_name(camera: Camera, shot: Shot) -> str:
     """Return the name of the file: kind or object, filter, exposure and start, and the suffix of the program."""
     start = f"{shot.obs_start:%Y%m%d_%H%M%S}"
-    words = [shot.object_name or str(shot.kind), shot.filter_name or "", f"{shot.exposure_s:g}s", start]
+    words = [shot.object_name or shot.label or str(shot.kind), shot.filter_name or "", f"{shot.exposure_s:g}s", start]
     suffix = ".fit" if camera.program in {"MaxIm DL", "CCDSoft"} else ".fits"
     return "_".join(word for word in words if word).replace(" ", "-") + suffix
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MAX_ADU = 65535
 _GLOW_SCALE = 0.06
+_NEWTON_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Sensor:
         Amplifier glow in the lower left corner.
     prnu, vignetting, dust_grains : float, float, int
         Relative scatter of the pixels' sensitivity, loss of light in the corners, shadows per filter.
+    low_fraction : float
+        Share of pixels whose sensitivity is anything between none and half of what it should be.
+    noisy_fraction, noisy_factor : float
+        Share of noisy pixels, and how many times their read noise is that of the others.
+    nonlinearity : tuple of float
+        c1, c2, ... in 1/ADU, 1/ADU**2, ...: x ADU above the bias stand for a charge of x (1 + c1 x + c2 x**2 + ...).
     overscan_px : int
         Columns without light to the right of the image.
     adc_bits : int
@@ -66,6 +73,10 @@ class Sensor:
     prnu: float = 0.01
     vignetting: float = 0.25
     dust_grains: int = 6
+    low_fraction: float = 0.0
+    noisy_fraction: float = 0.0
+    noisy_factor: float = 20.0
+    nonlinearity: tuple[float, ...] = ()
     overscan_px: int = 0
     adc_bits: int = 16
     is_cmos: bool = False
@@ -98,6 +109,24 @@ class Sensor:
     def hot(self) -> NDArray[np.bool_]:
         """Return which pixels are hot."""
         return _hot(self) > 0
+
+    def noisy(self) -> NDArray[np.bool_]:
+        """Return which pixels are noisy."""
+        return generator(self.seed, "noisy pixels").random(self.shape, np.float32) < self.noisy_fraction
+
+    def low(self) -> NDArray[np.bool_]:
+        """Return which pixels have lost half of their sensitivity or more."""
+        return generator(self.seed, "low pixels").random(self.shape, np.float32) < self.low_fraction
+
+    def read(self, signal_adu: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what a nonlinear amplifier makes of signals above the bias: Newton's method on its polynomial."""
+        found = signal_adu
+        for _ in range(_NEWTON_STEPS if self.nonlinearity else 0):
+            terms = list(enumerate(self.nonlinearity, 1))
+            value = found * (1 + sum(c * found**power for power, c in terms))
+            slope = 1 + sum((power + 1) * c * found**power for power, c in terms)
+            found = found - (value - signal_adu) / slope
+        return found.astype(np.float32)
 
     def flat(self, filter_name: str) -> NDArray[np.float32]:
         """Return the true relative sensitivity, 1 in the median of the central half; dust differs with the filter."""
@@ -154,6 +183,8 @@ def _flat(sensor: Sensor, filter_name: str) -> NDArray[np.float32]:
         sensitivity = sensitivity * (1.0 - shadow)
     pixels = 1.0 + sensor.prnu * generator(sensor.seed, "sensitivity").standard_normal(sensor.shape, np.float32)
     sensitivity = sensitivity * np.clip(pixels, 0.0, None)
+    lost = generator(sensor.seed, "lost sensitivity").uniform(0.5, 1.0, sensor.shape)
+    sensitivity = sensitivity * np.where(sensor.low(), 1.0 - lost, 1.0)
     centre = sensitivity[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]
     return _frozen((sensitivity / np.median(centre)).astype(np.float32))
 
