@@ -560,6 +560,28 @@ class Electronics:
 
 
 @dataclass(frozen=True, slots=True)
+class Linearity:
+    """How a camera departs from a linear response: the true signal is x (1 + c1 x + c2 x**2 + ...), x above the bias.
+
+    x is in ADU, so the coefficients c1, c2, ... are in 1/ADU, 1/ADU**2, ... ``amplifiers`` names those that have their
+    own, every other has ``common``; none is a linear one. A raw sample above ``max_adu`` is marked nonlinear.
+    """
+
+    common: tuple[float, ...] = ()
+    amplifiers: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    max_adu: float | None = None
+
+    @property
+    def is_polynomial(self) -> bool:
+        """True if there is something to correct."""
+        return any((self.common, *(own for _, own in self.amplifiers)))
+
+    def of(self, channel: str) -> tuple[float, ...]:
+        """Return the coefficients of an amplifier by its name."""
+        return dict(self.amplifiers).get(channel, self.common)
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureFrame:
     """Read the pixels of one calibration frame once: quality figures, and proof that it can be read at all.
 
@@ -593,6 +615,7 @@ class BuildMaster:
 
     ``electronics`` is empty where one amplifier reads the frames: ``gain_e_per_adu`` is its gain, else a mean.
     ``cards`` are those of the master.
+    ``linearity`` is that of the members of a flat; biases and darks are combined as they were read.
     """
 
     job_id: str
@@ -607,6 +630,7 @@ class BuildMaster:
     product: str
     electronics: tuple[Electronics, ...] = ()
     cards: Cards = ()
+    linearity: Linearity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -628,6 +652,7 @@ class ReduceFrame:
     arithmetic: Arithmetic
     product: str
     electronics: tuple[Electronics, ...] = ()
+    linearity: Linearity | None = None
 
 
 Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame

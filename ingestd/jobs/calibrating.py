@@ -38,7 +38,7 @@ def _calibration(
     """Return everything that calibrates one plane."""
     saturation_adu = saturation_of(job.member.frame, reader)
     calibration = replace(
-        calibration_of(plane, index, job.member.masters, job.arithmetic),
+        calibration_of(plane, index, job.member.masters, job.arithmetic, job.linearity),
         saturation_adu=saturation_adu if np.isfinite(saturation_adu) else None,
     )
     if plane.channels:
@@ -128,6 +128,8 @@ def steps_of(job: ReduceFrame, calibrations: list[PlaneCalibration], readers: Se
     masters = {master.kind.value: master for master in job.member.masters if master.how != "noise_only"}
     skipped = dict(job.skipped)
     steps = [_overscan_step(job, calibrations, readers), _trim_step(job.member.frame.planes[0])]
+    if job.linearity is not None and job.linearity.is_polynomial:
+        steps.append(_nonlinearity_step(calibrations))
     for name in ("bias", "dark", "flat"):
         if name in masters:
             steps.append(Step(name, "applied", _master_words(masters[name])))
@@ -144,7 +146,8 @@ def steps_of(job: ReduceFrame, calibrations: list[PlaneCalibration], readers: Se
     else:
         lacking = "read noise unknown: set camera.read_noise_e" if first.has_gain else "gain unknown"
         steps.append(Step("uncertainty", "skipped", lacking))
-    steps.append(Step("mask", "applied", "saturated, no data, and the masters' masks"))
+    nonlinear = "" if first.linear_max_adu is None else f"nonlinear above {first.linear_max_adu:g} adu, "
+    steps.append(Step("mask", "applied", f"saturated, {nonlinear}no data, and the masters' masks"))
     return steps
 
 
@@ -173,6 +176,16 @@ def _trim_step(plane: Plane) -> Step:
     if plane.trim is None:
         return Step("trim", "not needed", "")
     return Step("trim", "applied", f"to {section_words(plane.trim)}")
+
+
+def _nonlinearity_step(calibrations: Sequence[PlaneCalibration]) -> Step:
+    """Return by which polynomial the signal was made linear, or why it was not."""
+    if not all(calibration.is_linearised for calibration in calibrations):
+        why = "neither a master bias nor an overscan tells the level above which the signal counts: take biases"
+        return Step("nonlinearity", "skipped", why)
+    found = dict.fromkeys(part.nonlinearity for it in calibrations for part in it.amplifiers or (it,))
+    words = ["x (1" + "".join(f" {c:+g} x^{power}" for power, c in enumerate(own, 1)) + ")" for own in found]
+    return Step("nonlinearity", "applied", f"{', '.join(words)}; x in adu above the bias")
 
 
 def _overscan_step(job: ReduceFrame, calibrations: Sequence[PlaneCalibration], readers: Sequence[RowReader]) -> Step:

@@ -66,7 +66,8 @@ def _calibrated(job: BuildMaster, sources: list[Source], index: int) -> list[Cal
     """Return one plane of every member after its masters."""
     return [
         CalibratedReader(
-            source.planes[index], calibration_of(member.frame.planes[index], index, member.masters, job.arithmetic)
+            source.planes[index],
+            calibration_of(member.frame.planes[index], index, member.masters, job.arithmetic, job.linearity),
         )
         for member, source in sources
     ]
@@ -207,7 +208,7 @@ def _calibrated_rows(
 ) -> Float32:
     """Return bands of rows of one amplifier of a member after the given masters."""
     member, source = item
-    calibration = calibration_of(member.frame.planes[index], index, masters, job.arithmetic)
+    calibration = calibration_of(member.frame.planes[index], index, masters, job.arithmetic, job.linearity)
     reader = CalibratedReader(source.planes[index], calibration)
     rows = np.empty((sum(band.stop - band.start for band in bands), reader.shape[1]), np.float32)
     filled = 0

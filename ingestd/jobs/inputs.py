@@ -15,7 +15,7 @@ from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.steps import Amplifier, PlaneCalibration
-from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, MasterInput, Plane
+from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, Linearity, MasterInput, Plane
 from ingestd.settings import Limits
 
 
@@ -66,7 +66,11 @@ def planes_of(master: MasterInput) -> tuple[fitsfile.MasterPlane, ...]:
 
 
 def calibration_of(
-    plane: Plane, index: int, masters: Sequence[MasterInput], arithmetic: Arithmetic
+    plane: Plane,
+    index: int,
+    masters: Sequence[MasterInput],
+    arithmetic: Arithmetic,
+    linearity: Linearity | None = None,
 ) -> PlaneCalibration:
     """Return sections and masters for one plane of a frame; gain, read noise and saturation are the caller's.
 
@@ -77,6 +81,7 @@ def calibration_of(
         Its position among the planes of the frame: masters hold their planes in the same order.
     masters : sequence of MasterInput
     arithmetic : Arithmetic
+    linearity : Linearity, optional
     """
     arrays: dict[str, Any] = {}
     masks = []
@@ -92,6 +97,7 @@ def calibration_of(
             masks.append(part.mask)
         if master.kind == Kind.DARK and master.how != "exact":
             arrays["dark_ratio"] = master.exposure_ratio
+    linearity = linearity or Linearity()
     return PlaneCalibration(
         overscan=plane.overscan if arithmetic.overscan else None,
         overscan_skip_px=arithmetic.overscan_skip_px,
@@ -102,10 +108,13 @@ def calibration_of(
                 section=channel.section,
                 place=plane.place_of(channel),
                 overscan=channel.overscan if arithmetic.overscan else None,
+                nonlinearity=linearity.of(channel.name),
             )
             for channel in plane.channels
         ),
         masks=tuple(masks),
+        nonlinearity=linearity.common,
+        linear_max_adu=linearity.max_adu,
         **arrays,
     )
 

@@ -48,6 +48,8 @@ def differences(job: BuildMaster | ReduceFrame, path: Path, limits: Limits) -> t
     FrameChanged, FrameRejected, ProductNotWritten, OSError
         If a raw frame or a master cannot be read.
     """
+    if job.linearity is not None and job.linearity.is_polynomial:
+        raise ValueError("a polynomial makes the signal linear")
     ours = fitsfile.read_master(path, None).planes
     with ExitStack() as stack:
         members = job.members if isinstance(job, BuildMaster) else (job.member,)

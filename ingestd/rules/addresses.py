@@ -61,7 +61,8 @@ def of_master(job: BuildMaster) -> str:
     kind = job.group.kind.value
     several = [astuple(it) for it in job.electronics]
     parts = (job.group.filter_name, members, astuple(job.arithmetic), job.gain_e_per_adu, several)
-    return _digest("master", kind, ALGORITHMS[kind], *parts, *([job.cards] if job.cards else []))
+    cards = [job.cards] if job.cards else []
+    return _digest("master", kind, ALGORITHMS[kind], *parts, *cards, *_linearity(job))
 
 
 def of_reduction(job: ReduceFrame) -> str:
@@ -76,6 +77,7 @@ def of_reduction(job: ReduceFrame) -> str:
         job.provisional,
         astuple(job.arithmetic),
         *([[astuple(it) for it in job.electronics]] if job.electronics else []),
+        *_linearity(job),
     )
 
 
@@ -111,6 +113,11 @@ def _member(member: FrameInput) -> list[object]:
         for master in member.masters
     ]
     return [member.frame.frame_id, sections, masters]
+
+
+def _linearity(job: BuildMaster | ReduceFrame) -> list[object]:
+    """Return what makes the frames of a camera linear, nothing for one that is so."""
+    return [] if job.linearity is None else ["linearity", astuple(job.linearity)]
 
 
 def _section(section: object) -> str:

@@ -1,11 +1,11 @@
-"""Gain and read noise of the amplifiers of a frame: settings, header, flats of earlier nights, or nowhere."""
+"""Gain, read noise and linearity of the amplifiers of a frame: settings, header, earlier flats, or nowhere."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
 
-from ingestd.records import Electronics, FrameRecord, Plane
+from ingestd.records import Electronics, FrameRecord, Kind, Linearity, Plane
 from ingestd.settings import Camera
 
 Measured = Callable[[int | None, str], Sequence[tuple[float, float | None]]]
@@ -41,6 +41,23 @@ def electronics_of(frame: FrameRecord, camera: Camera, measured: Measured | None
     return tuple(
         found for index, plane in enumerate(planes) for found in _of_plane(frame, camera, measured, index, plane)
     )
+
+
+def linearity_of(camera: Camera, kind: Kind) -> Linearity | None:
+    """Return what the settings say of the linearity of a camera's frames of a kind, or None if that is nothing.
+
+    Light is made linear, in science frames and flats; biases and darks are combined as they were read. Only in the
+    product of a science frame a level is marked.
+    """
+    if kind not in (Kind.LIGHT, Kind.FLAT):
+        return None
+    own = tuple(
+        (it.name or str(position), it.nonlinearity)
+        for position, it in enumerate(camera.amplifiers, 1)
+        if it.nonlinearity
+    )
+    found = Linearity(camera.nonlinearity, own, camera.linear_max_adu if kind is Kind.LIGHT else None)
+    return found if found.is_polynomial or found.max_adu is not None else None
 
 
 def mean_gain(electronics: Sequence[Electronics]) -> float | None:

@@ -37,7 +37,8 @@ class Amplifier:
     """[[camera]] amplifiers: one of several that read one image.
 
     ``section`` is the image that it read, ``overscan`` its own columns or rows without light, both as in FITS headers;
-    ``name`` stands in quality figures, by default its number in the list.
+    ``name`` stands in quality figures, by default its number in the list. ``nonlinearity`` is that of the camera unless
+    it has its own.
     """
 
     section: str = key()
@@ -45,6 +46,7 @@ class Amplifier:
     gain_e_per_adu: float | None = key(None, low=1e-4, high=1e4)
     read_noise_e: float | None = key(None, low=0, high=1e5)
     name: str = key("")
+    nonlinearity: tuple[float, ...] = key((), low=-1, high=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class Camera:
 
     ``requires``: steps without which a product is only provisional. ``extra_match``: header keywords that must be equal
     between a frame and its calibrations, beyond the configuration. ``masters`` and ``matching`` are the full rules of a
-    camera that has some of its own; None means those of all (``Settings.rules_of``).
+    camera that has some of its own; None means those of all (``Settings.rules_of``). ``nonlinearity``: c1, c2, ... (1/ADU, 1/ADU**2, ...)
+    in x (1 + c1 x + c2 x**2 + ...), the true signal where x ADU were read above the bias; a raw sample above
+    ``linear_max_adu`` is marked nonlinear.
     """
 
     name: str = key()
@@ -65,6 +69,8 @@ class Camera:
     gain_e_per_adu: float | None = key(None, low=1e-4, high=1e4)
     read_noise_e: float | None = key(None, low=0, high=1e5)
     saturation_adu: float | None = key(None, low=1, high=1e10)
+    nonlinearity: tuple[float, ...] = key((), low=-1, high=1)
+    linear_max_adu: float | None = key(None, low=1, high=1e10)
     overscan_section: str | None = key(None)
     trim_section: str | None = key(None)
     amplifiers: tuple[Amplifier, ...] = key(())

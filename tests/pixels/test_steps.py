@@ -80,7 +80,7 @@ def applied(calibration):
 
 
 def test_steps_come_in_the_order_of_the_field():
-    names = ["overscan", "trim", "uncertainty", "bias", "dark", "flat", "gain", "mask"]
+    names = ["overscan", "trim", "nonlinearity", "uncertainty", "bias", "dark", "flat", "gain", "mask"]
     assert [step.name for step in STEPS] == names
 
 

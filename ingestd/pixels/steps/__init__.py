@@ -1,7 +1,8 @@
 """Raw rows -> calibrated rows: the ordered table ``STEPS`` and the single pass over a plane that applies it.
 
 A step is one function in ``arithmetic`` and one row here. The order is that of ``ccdproc.ccd_process``: the noise of
-the raw signal is taken before anything is subtracted from it, and every later step carries it along.
+the raw signal is taken before anything is subtracted from it, and every later step carries it along. Only a sensor that
+is not linear is made so before: counts tell the charge, and with it the noise, no sooner.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def takes_overscan(calibration: PlaneCalibration) -> bool:
 STEPS: tuple[StepRow, ...] = (
     StepRow("overscan", takes_overscan, arithmetic.estimate_overscan),
     StepRow("trim", lambda _: True, arithmetic.trim),
+    StepRow("nonlinearity", lambda c: c.is_linearised, arithmetic.linearise),
     StepRow("uncertainty", lambda c: c.has_uncertainty, arithmetic.start_uncertainty),
     StepRow("bias", lambda c: c.bias is not None and (c.dark is None or c.dark_is_scaled), arithmetic.subtract_bias),
     StepRow("dark", lambda c: c.dark is not None, arithmetic.subtract_dark),
@@ -129,7 +131,7 @@ def reduce_plane(
 
 
 class CalibratedReader:
-    """Rows of another reader after overscan, trim, bias and dark: what biases, darks and flats are combined from.
+    """Rows of another reader after overscan, trim, linearity, bias and dark: what masters are combined from.
 
     Parameters
     ----------
@@ -157,6 +159,7 @@ class CalibratedReader:
             gain_e_per_adu=None,
             read_noise_e=None,
             saturation_adu=None,
+            linear_max_adu=None,
             amplifiers=tuple(
                 replace(amplifier, gain_e_per_adu=None, read_noise_e=None) for amplifier in calibration.amplifiers
             ),

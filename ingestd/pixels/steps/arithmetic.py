@@ -31,6 +31,29 @@ def trim(block: Block, _calibration: PlaneCalibration) -> None:
         np.subtract(block.frame[:, piece.raw], level, out=block.signal[:, piece.out])
 
 
+def linearise(block: Block, calibration: PlaneCalibration) -> None:
+    """Make the signal above the bias level linear: ``x (1 + c1 x + c2 x**2 + ...)``, x = S - B in ADU.
+
+    Notes
+    -----
+    The polynomial of Rubin's ip_isr (LinearizePolynomial), x + sum of k_i x**(2 + i). B is the master bias, also one
+    that an exact dark carries; without it the level of the overscan, which trimming took out. The slope of the
+    polynomial is kept for the noise of what was read, as `start_uncertainty` and `subtract_bias` say.
+    """
+    signal = block.signal
+    bias = None if calibration.bias is None else calibration.bias[block.rows]
+    if bias is not None:
+        np.subtract(signal, bias, out=signal)
+    slope = block.slope = np.zeros_like(signal)
+    for power, coefficient in reversed(list(enumerate(block.band.nonlinearity, 2))):
+        np.add(slope, np.float32(power) * coefficient, out=slope)
+        np.multiply(slope, signal, out=slope)
+    np.add(slope, 1, out=slope)
+    _make_linear(signal, block)
+    if bias is not None:
+        np.add(signal, bias, out=signal)
+
+
 def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
     """Start the variance of the raw signal: Poisson noise of everything collected, and read noise.
 
@@ -42,6 +65,9 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
     pedestal counts as light and the variance is too large. The measured charge stands for the expected one, so the
     estimate is correlated with the noise: (reduced - truth) / uncertainty has the mean -1 / (2 sqrt(V)), V being the
     variance in electrons**2: -0.016 at 1000.
+
+    Charge has its Poisson noise before a nonlinear amplifier sees it, so its variance is that of the linear signal;
+    read noise comes after it and grows with the slope of the polynomial.
     """
     band, variance = block.band, block.variance
     level = calibration.bias
@@ -54,7 +80,10 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
         np.maximum(variance, 0, out=variance)
     if not band.is_unity:
         np.multiply(variance, band.adu_per_e, out=variance)
-    np.add(variance, band.noise_variance, out=variance)
+    if block.slope is None:
+        np.add(variance, band.noise_variance, out=variance)
+    else:
+        np.add(variance, block.slope * block.slope * band.noise_variance, out=variance)
 
 
 def subtract_bias(block: Block, calibration: PlaneCalibration) -> None:
@@ -63,14 +92,15 @@ def subtract_bias(block: Block, calibration: PlaneCalibration) -> None:
     Notes
     -----
     A scaled dark follows, which subtracts r (D - B): the bias remains in the result with the weight -(1 - r), and as it
-    is the same array both times, its variance enters once, with (1 - r)**2, and not as 1 + r**2.
+    is the same array both times, its variance enters once, with (1 - r)**2, and not as 1 + r**2. Of a signal that was
+    made linear the bias takes the slope of the polynomial for the 1; that of the dark's small signal counts as 1.
     """
     if calibration.bias is None:
         return
     np.subtract(block.signal, calibration.bias[block.rows], out=block.signal)
     if calibration.has_uncertainty:
         ratio = calibration.dark_ratio if calibration.dark is not None else 0.0
-        _add_variance(block, calibration.bias_error, 1.0 - ratio)
+        _add_variance(block, calibration.bias_error, 1.0 - ratio if block.slope is None else block.slope - ratio)
 
 
 def subtract_dark(block: Block, calibration: PlaneCalibration) -> None:
@@ -78,23 +108,34 @@ def subtract_dark(block: Block, calibration: PlaneCalibration) -> None:
 
     Notes
     -----
-    Linear dark current. The members of bias and dark master are different frames, so the two are independent.
+    Linear dark current. The members of bias and dark master are different frames, so the two are independent. A dark is
+    combined as it was read: where the signal was made linear, so is the dark, above the same bias.
     """
     dark = calibration.dark
     if dark is None:
         return
-    if not calibration.dark_is_scaled:
+    if not calibration.dark_is_scaled and block.slope is None:
         np.subtract(block.signal, dark[block.rows], out=block.signal)
     else:
-        charge = block.scratch
-        if calibration.bias is None:
-            np.copyto(charge, dark[block.rows])
-        else:
-            np.subtract(dark[block.rows], calibration.bias[block.rows], out=charge)
-        np.multiply(charge, np.float32(calibration.dark_ratio), out=charge)
-        np.subtract(block.signal, charge, out=block.signal)
+        _subtract_charge(block, calibration, dark)
     if calibration.has_uncertainty:
         _add_variance(block, calibration.dark_error, calibration.dark_ratio)
+
+
+def _subtract_charge(block: Block, calibration: PlaneCalibration, dark: Float32) -> None:
+    """Subtract what the dark collected, linear and scaled; with an exact dark the bias goes too."""
+    charge = np.empty_like(block.signal) if block.slope is not None else block.scratch
+    bias = None if calibration.bias is None else calibration.bias[block.rows]
+    if bias is None:
+        np.copyto(charge, dark[block.rows])
+    else:
+        np.subtract(dark[block.rows], bias, out=charge)
+    if block.slope is not None:
+        _make_linear(charge, block)
+    np.multiply(charge, np.float32(calibration.dark_ratio), out=charge)
+    np.subtract(block.signal, charge, out=block.signal)
+    if bias is not None and not calibration.dark_is_scaled:
+        np.subtract(block.signal, bias, out=block.signal)
 
 
 def divide_by_flat(block: Block, calibration: PlaneCalibration) -> None:
@@ -124,7 +165,7 @@ def convert_to_electrons(block: Block, calibration: PlaneCalibration) -> None:
 
 
 def mark_pixels(block: Block, calibration: PlaneCalibration) -> None:
-    """Unite the masters' masks with SATURATED (from the raw value) and NO_DATA (no finite signal: it becomes NaN)."""
+    """Unite the masters' masks with SATURATED and NONLINEAR (from the raw value) and NO_DATA (not finite: then NaN)."""
     mask, flags = block.mask, block.flags
     if calibration.saturation_adu is None:
         mask[:] = 0
@@ -132,6 +173,10 @@ def mark_pixels(block: Block, calibration: PlaneCalibration) -> None:
         for piece in block.band.pieces:
             np.greater_equal(block.frame[:, piece.raw], np.float32(calibration.saturation_adu), out=flags[:, piece.out])
         np.multiply(flags.view(np.uint8), np.uint8(MaskBit.SATURATED), out=mask)
+    if calibration.linear_max_adu is not None:
+        for piece in block.band.pieces:
+            np.greater(block.frame[:, piece.raw], np.float32(calibration.linear_max_adu), out=flags[:, piece.out])
+        mask[flags] |= np.uint8(MaskBit.NONLINEAR)
     for other in calibration.masks:
         np.bitwise_or(mask, other[block.rows], out=mask)
     np.isfinite(block.signal, out=flags)
@@ -141,9 +186,20 @@ def mark_pixels(block: Block, calibration: PlaneCalibration) -> None:
         mask[missing] |= np.uint8(MaskBit.NO_DATA)
 
 
-def _add_variance(block: Block, error: Float32 | None, weight: float) -> None:
-    """Add the variance of a master that was subtracted ``weight`` times."""
-    if error is None or weight == 0.0:
+def _make_linear(signal: Float32, block: Block) -> None:
+    """Put signals above the bias level through the polynomial of their amplifiers, in place."""
+    factor = block.scratch
+    factor[:] = 0
+    for coefficient in reversed(block.band.nonlinearity):
+        np.add(factor, coefficient, out=factor)
+        np.multiply(factor, signal, out=factor)
+    np.add(factor, 1, out=factor)
+    np.multiply(signal, factor, out=signal)
+
+
+def _add_variance(block: Block, error: Float32 | None, weight: float | Float32) -> None:
+    """Add the variance of a master that was subtracted ``weight`` times: one number, or one for each pixel."""
+    if error is None or (isinstance(weight, float) and weight == 0.0):
         return
     np.multiply(error[block.rows], np.float32(weight), out=block.scratch)
     np.multiply(block.scratch, block.scratch, out=block.scratch)

@@ -19,7 +19,7 @@ class Amplifier:
     """One of several amplifiers of a plane: the ``section`` that it read, and its ``place`` in the trimmed image.
 
     ``overscan`` is its own; gain (e-/ADU) and read noise (e-) are None where they are unknown; ``gain_scale`` as in
-    `PlaneCalibration`.
+    `PlaneCalibration`, ``nonlinearity`` too.
     """
 
     section: Section
@@ -28,6 +28,7 @@ class Amplifier:
     gain_e_per_adu: float | None = None
     read_noise_e: float | None = None
     gain_scale: float = 1.0
+    nonlinearity: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +46,8 @@ class PlaneCalibration:
     ``flat`` is relative response, float32, with its error; ``masks`` are those of the masters. Without
     ``gain_e_per_adu`` the result stays in ADU; without gain or ``read_noise_e`` there is no uncertainty. The result is
     multiplied by gain times ``gain_scale``, which undoes what a flat has evened out already. A raw sample at or above
-    ``saturation_adu`` is saturated.
+    ``saturation_adu`` is saturated, one above ``linear_max_adu`` nonlinear. ``nonlinearity`` is c1, c2, ... in
+    x (1 + c1 x + c2 x**2 + ...), the linear signal of x ADU above the bias; it needs to know that level.
     """
 
     overscan: Section | None = None
@@ -65,6 +67,8 @@ class PlaneCalibration:
     read_noise_e: float | None = None
     gain_scale: float = 1.0
     saturation_adu: float | None = None
+    nonlinearity: tuple[float, ...] = ()
+    linear_max_adu: float | None = None
 
     @property
     def dark_is_scaled(self) -> bool:
@@ -89,6 +93,12 @@ class PlaneCalibration:
         parts = self.amplifiers or (self,)
         return all(part.overscan is not None for part in parts)
 
+    @property
+    def is_linearised(self) -> bool:
+        """True if some amplifier is nonlinear and bias or overscan tell where its signal begins."""
+        parts = self.amplifiers or (self,)
+        return any(part.nonlinearity for part in parts) and (self.bias is not None or self.has_overscan)
+
 
 def amplifiers_of(calibration: PlaneCalibration, shape: tuple[int, int]) -> tuple[Amplifier, ...]:
     """Return the amplifiers of a raw plane of that shape: those of the calibration, or the one that read all of it."""
@@ -104,6 +114,7 @@ def amplifiers_of(calibration: PlaneCalibration, shape: tuple[int, int]) -> tupl
             gain_e_per_adu=calibration.gain_e_per_adu,
             read_noise_e=calibration.read_noise_e,
             gain_scale=calibration.gain_scale,
+            nonlinearity=calibration.nonlinearity,
         ),
     )
 
@@ -170,6 +181,8 @@ def _check_numbers(calibration: PlaneCalibration, amplifiers: tuple[Amplifier, .
             raise ValueError(f"gain_e_per_adu = {amplifier.gain_e_per_adu}: must be finite and positive")
         if amplifier.read_noise_e is not None and not 0 <= amplifier.read_noise_e < np.inf:
             raise ValueError(f"read_noise_e = {amplifier.read_noise_e}: must be finite and not negative")
+        if not np.isfinite(amplifier.nonlinearity).all():
+            raise ValueError(f"nonlinearity = {amplifier.nonlinearity}: must be finite")
     if calibration.dark_is_scaled and calibration.bias is None and not calibration.has_overscan:
         raise ValueError("a dark that contains the bias level cannot be scaled without a bias or an overscan")
 
@@ -192,7 +205,8 @@ class Band:
 
     The numbers are float32: one, or a row of shape (width,) where amplifiers side by side differ. ``gain`` and its
     square are what the result is multiplied by, ``adu_per_e`` the inverse of the gain of the amplifier, and
-    ``noise_variance`` the square of its read noise in ADU; ``is_unity`` if every gain is exactly 1.
+    ``noise_variance`` the square of its read noise in ADU; ``is_unity`` if every gain is exactly 1. ``nonlinearity`` is
+    c1, c2, ... of x (1 + c1 x + c2 x**2 + ...).
     """
 
     first: int
@@ -204,6 +218,7 @@ class Band:
     adu_per_e: Any
     noise_variance: Any
     is_unity: bool
+    nonlinearity: tuple[Any, ...]
 
 
 def bands_of(reader: RowReader, calibration: PlaneCalibration) -> tuple[Band, ...]:
@@ -229,6 +244,8 @@ def _band(amplifiers: list[Amplifier], reader: RowReader, calibration: PlaneCali
     scaled = [gain * it.gain_scale for gain, it in zip(gains, ordered, strict=True)]
     noises = [it.read_noise_e or 0.0 for it in ordered]
     widths = [it.place.x1 - it.place.x0 for it in ordered]
+    degree = max(len(it.nonlinearity) for it in ordered)
+    polynomials = [it.nonlinearity + (0.0,) * (degree - len(it.nonlinearity)) for it in ordered]
     first = ordered[0]
     return Band(
         first=first.place.y0,
@@ -240,6 +257,7 @@ def _band(amplifiers: list[Amplifier], reader: RowReader, calibration: PlaneCali
         adu_per_e=_across([1 / gain for gain in gains], widths),
         noise_variance=_across([(noise / gain) ** 2 for noise, gain in zip(noises, gains, strict=True)], widths),
         is_unity=all(gain == 1.0 for gain in (*gains, *scaled)),
+        nonlinearity=tuple(_across(list(values), widths) for values in zip(*polynomials, strict=True)),
     )
 
 
@@ -255,7 +273,8 @@ class Block:
 
     ``frame`` holds the raw values of whole rows, float32, ADU, and is left as it was read; ``signal``, ``variance`` and
     ``scratch`` are float32, ``mask`` uint8, all of the trimmed width. ``levels`` is what the overscan of each piece of
-    ``band`` says of the bias level: one number, or a column with one for each row.
+    ``band`` says of the bias level: one number, or a column with one for each row. ``slope`` is by how much the signal
+    grew with its raw value where it was made linear, None where it was not.
 
     Parameters
     ----------
@@ -281,6 +300,7 @@ class Block:
         self.signal, self.variance, self.scratch = self._signal[:rows], self._variance[:rows], self._scratch[:rows]
         self.mask, self.flags = self._mask[:rows], self._flags[:rows]
         self.levels: list[float | Float32] = [0.0] * len(band.pieces)
+        self.slope: Float32 | None = None
 
     def read(self, reader: RowReader) -> None:
         """Fill ``frame`` with the rows that the block points at."""

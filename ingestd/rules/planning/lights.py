@@ -43,7 +43,8 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
     if amplifiers:
         gain = electronics.mean_gain(amplifiers)
     inputs = addresses.inputs_of(calibration, desk.settings)
-    if gain is not None and calibration.noise is not None:
+    linearity = electronics.linearity_of(camera, Kind.LIGHT)
+    if calibration.noise is not None and (gain is not None or linearity is not None):
         inputs += (addresses.match_input(calibration.noise, desk.settings),)
     skipped = _skipped(calibration)
     if not _loses_its_pedestal(frame, inputs, desk.settings):
@@ -61,6 +62,7 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         arithmetic=addresses.arithmetic_of(desk.settings),
         product="",
         electronics=amplifiers,
+        linearity=linearity,
     )
     job_id = addresses.of_reduction(job)
     if desk.view.current_reduction(frame.frame_id) == job_id:

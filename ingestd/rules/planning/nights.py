@@ -108,6 +108,8 @@ class NightPlanner:
     def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rules: Rules) -> BuildMaster | None:
         """Return the order for one master, or None if it would have too few readable or calibratable members."""
         inputs, rule = [], rules.master(group.kind)
+        camera = self._desk.camera(group.camera)
+        linearity = electronics.linearity_of(camera, group.kind)
         for frame in members:
             path = self._desk.view.path_of(frame.frame_id)
             if path is None:
@@ -115,13 +117,16 @@ class NightPlanner:
             masters = self._desk.calibration(frame) if group.kind == Kind.FLAT else None
             if masters is not None and masters.waits and not masters.matches:
                 continue
-            inputs.append(FrameInput(frame, path, addresses.inputs_of(masters, self._desk.settings)))
+            used = addresses.inputs_of(masters, self._desk.settings)
+            if linearity is not None and masters is not None and masters.noise is not None:
+                used += (addresses.match_input(masters.noise, self._desk.settings),)
+            inputs.append(FrameInput(frame, path, used))
         if len(inputs) < rule.minimum:
             return None
         exposure_s, ccd_temp_c, _, _ = groups.master_conditions([member.frame for member in inputs])
         arithmetic = addresses.arithmetic_of(self._desk.settings)
-        amplifiers = electronics.electronics_of(inputs[0].frame, self._desk.camera(group.camera), None)
-        gain = self._desk.camera(group.camera).gain_e_per_adu or inputs[0].frame.gain_e_per_adu
+        amplifiers = electronics.electronics_of(inputs[0].frame, camera, None)
+        gain = camera.gain_e_per_adu or inputs[0].frame.gain_e_per_adu
         job = BuildMaster(
             job_id="",
             group=group,
@@ -135,6 +140,7 @@ class NightPlanner:
             product="",
             electronics=amplifiers,
             cards=cards.of_members([member.frame.cards for member in inputs], group.kind, rules),
+            linearity=linearity,
         )
         job_id = addresses.of_master(job)
         return replace(job, job_id=job_id, product=addresses.master_path(self._desk.settings, group, night, job_id))

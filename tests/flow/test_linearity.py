@@ -1,0 +1,61 @@
+"""A camera that is not linear, from settings to product: what is corrected, what is left alone, what is said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ingestd.simulator import Sky
+from tests.flow.observatory import CAMERA, SENSOR, observatory, signal, write_night
+
+C1, C2 = 3e-6, -2e-11
+SKY_E_PER_S = 400.0
+LIGHT_S = 60.0
+BENT = replace(CAMERA, sensor=replace(SENSOR, nonlinearity=(C1, C2)), sky=Sky(SKY_E_PER_S, stars=0, cosmics_per_s=0))
+
+
+def camera(place, **keys):
+    return [{"name": "test", "directories": [str(place / "incoming")], **keys}]
+
+
+def reduced_sky_e(directory, **keys):
+    """Return the median of a reduced frame of 24 000 e- of sky (through V: 19 200), its steps and its mask word."""
+    with observatory(directory, camera=camera(directory, **keys)) as place:
+        write_night(place.incoming, camera=BENT, flats=5, lights=1, dawn_darks=3)
+        place.settle()
+        (light,) = place.frames(kind="light")
+        product = place.data / light["product"]
+        steps = {step["name"]: step for step in place.catalogue.product_rows(light["frame_id"])[0]["steps"]}
+        masters = {row["kind"] + str(row["exposure_s"]): row["master_id"] for row in place.masters()}
+        return float(np.median(signal(product))), steps, masters
+
+
+def test_the_sky_of_a_nonlinear_camera_is_true(tmp_path):
+    truth_e = SKY_E_PER_S * 0.8 * LIGHT_S
+    corrected, steps, made = reduced_sky_e(tmp_path / "a", nonlinearity=[C1, C2])
+    plain, other_steps, others = reduced_sky_e(tmp_path / "b")
+    # 12 288 pixels of sqrt(19 200) = 139 e-, median: 1.25 * 139 / 111 = 1.6 e-; a median of flats with 0.3 % noise over
+    # 5 members and 3 072 central pixels: 0.005 %; level of the bias 0.1 ADU: all below 0.1 %
+    assert corrected == pytest.approx(truth_e, rel=1e-3)
+    # x (1 + c1 x + c2 x^2) at 12 800 ADU: what was read is 3.4 % too small
+    assert plain == pytest.approx(truth_e * (1 - 0.034), rel=3e-3)
+    assert steps["nonlinearity"]["status"] == "applied"
+    assert "x (1 +3e-06 x^1 -2e-11 x^2)" in steps["nonlinearity"]["detail"]
+    assert "nonlinearity" not in other_steps
+    same = {kind for kind in made if made[kind] == others[kind]}
+    assert {kind[:4] for kind in same} == {"bias", "dark"}, "biases and darks are combined as they were read"
+
+
+def test_a_level_that_only_is_marked_changes_no_master(tmp_path):
+    _, steps, made = reduced_sky_e(tmp_path / "a", linear_max_adu=40_000.0)
+    assert "nonlinear above 40000 adu" in steps["mask"]["detail"]
+    assert made == reduced_sky_e(tmp_path / "b")[2]
+
+
+def test_without_a_bias_an_exact_dark_leaves_the_signal_as_it_is_and_says_so(tmp_path):
+    with observatory(tmp_path, camera=camera(tmp_path, nonlinearity=[C1], dark_policy="exact")) as place:
+        write_night(place.incoming, camera=BENT, biases=0, flats=0, lights=1, evening_darks=0, dawn_darks=3)
+        place.settle()
+        (light,) = place.frames(kind="light")
+        status, detail = place.steps(light["path"].rsplit("/", 1)[-1])["nonlinearity"]
+    assert (status, "take biases" in detail) == ("skipped", True)
