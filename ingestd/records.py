@@ -504,7 +504,8 @@ class Arithmetic:
 
     ``sigma`` and ``iterations`` govern clipping; ``overscan_skip_px`` columns next to the image are dropped, and a
     polynomial of ``overscan_degree`` goes through the medians of the rows, None for the medians themselves; a flat
-    pixel below ``flat_floor`` is set to 1 and masked; a pixel is hot above ``hot_sigma`` robust standard deviations.
+    pixel below ``flat_floor`` of the level is set to 1 and masked, the level being what ``flat_normalise`` says (median
+    or mode); a pixel is hot above ``hot_sigma`` robust standard deviations.
     """
 
     sigma: float
@@ -514,6 +515,7 @@ class Arithmetic:
     flat_floor: float
     hot_sigma: float
     overscan_degree: int | None = None
+    flat_normalise: str = "median"
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,8 +616,8 @@ class BuildMaster:
     """Combine the members to a master; ``product`` is absolute and a function of ``job_id``.
 
     ``electronics`` is empty where one amplifier reads the frames: ``gain_e_per_adu`` is its gain, else a mean.
-    ``cards`` are those of the master.
-    ``linearity`` is that of the members of a flat; biases and darks are combined as they were read.
+    ``cards`` are those of the master. ``linearity`` is that of the members of a flat; biases and darks are combined as
+    they were read. ``flats`` is what the camera's settings say of its flats: any, dome, twilight, combined.
     """
 
     job_id: str
@@ -631,6 +633,7 @@ class BuildMaster:
     electronics: tuple[Electronics, ...] = ()
     cards: Cards = ()
     linearity: Linearity | None = None
+    flats: str = "any"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,17 @@ is scaled to its own level, so that clipping sees like beside like. After it
   that is the sensor's is corrected like any other. Their levels are compared in electrons where settings or header tell
   every gain (FLATNORM = 'electron'); where not, in ADU ('adu'): the flat then evens the gains out as well, and the
   conversion of a science frame to electrons takes that into account.
+
+Flats of dome and twilight to be combined are made into two masters so; the result is that of the dome times the smooth
+part of twilight over dome, with the level of that of twilight. The noise of the ten numbers that make up the smooth
+part is neglected beside that of a pixel. Figures are those of the dome: twilight has stars.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,20 +32,73 @@ from ingestd.jobs.parts import Part, amplifiers_of, mean_level, parts_of, raw_ba
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.quality import Estimate
-from ingestd.pixels.steps import CalibratedReader, EvenedReader, flat_level, normalise_flat
-from ingestd.records import BuildMaster, Kind, MasterInput, Metric
+from ingestd.pixels.steps import (
+    CalibratedReader,
+    EvenedReader,
+    central_level,
+    flat_level,
+    illumination,
+    normalise_flat,
+)
+from ingestd.records import Arithmetic, BuildMaster, Kind, MaskBit, MasterInput, Metric
+from ingestd.rules import groups
 
 _Levels = dict[tuple[int, int], list[float]]
 """By plane and part: the level of each member above its pedestal, ADU."""
 
 
 def build_flats(job: BuildMaster, sources: list[Source]) -> list[BuiltPlane]:
-    """Return the planes of a master flat."""
+    """Return the planes of a master flat, of one light or of both."""
+    lights = [own for light in ("dome", "twilight") if (own := _of_light(sources, light))]
+    if job.flats != "combined":
+        return _build_light(job, sources)
+    if len(lights) == 1:
+        present, missing = sorted(("dome", "twilight"), key=lambda light: not _of_light(sources, light))
+        doubt = f"no {missing} flats within the window: made of {present} flats alone"
+        first, *others = _build_light(job, sources)
+        return [replace(first, doubts=(*first.doubts, doubt)), *others]
+    bayer = job.members[0].frame.configuration.bayer
+    return [
+        _joined(dome, twilight, parts_of(plane, bayer), job.arithmetic)
+        for plane, dome, twilight in zip(
+            job.members[0].frame.planes, *(_build_light(job, own) for own in lights), strict=True
+        )
+    ]
+
+
+def _of_light(sources: list[Source], light: str) -> list[Source]:
+    """Return the members of one light."""
+    return [source for source in sources if groups.light_of(source[0].frame) == light]
+
+
+def _joined(dome: BuiltPlane, twilight: BuiltPlane, parts: Sequence[Part], arithmetic: Arithmetic) -> BuiltPlane:
+    """Return a plane of the dome with the smooth light of twilight; each colour of a mosaic has its own."""
+    dead = (dome.mask & np.uint8(MaskBit.BAD | MaskBit.NO_DATA)) != 0
+    good = (dome.mask | twilight.mask) == 0
+    flat, error = dome.signal.copy(), dome.error.copy()
+    everything = (slice(None), slice(None))
+    regions = [(part.cells, [part]) for part in parts] if parts[0].phase else [(everything, list(parts))]
+    for cells, own in regions:
+        smooth = illumination(dome.signal[cells], twilight.signal[cells], good[cells])
+        flat[cells] *= smooth
+        error[cells] *= smooth
+        wanted, found = (
+            statistics.fmean(central_level(image[part.cells], arithmetic.flat_normalise) for part in own)
+            for image in (twilight.signal, flat)
+        )
+        flat[cells] *= np.float32(wanted / found)
+        error[cells] *= np.float32(wanted / found)
+    flat[dead] = 1
+    return replace(dome, signal=flat, error=error)
+
+
+def _build_light(job: BuildMaster, sources: list[Source]) -> list[BuiltPlane]:
+    """Return the planes of a master flat of these members."""
     planes = job.members[0].frame.planes
     parts = [parts_of(plane, job.members[0].frame.configuration.bayer) for plane in planes]
     readers = [_calibrated(job, sources, index) for index in range(len(planes))]
     levels = {
-        (index, number): _levels_of(own, part, sources)
+        (index, number): _levels_of(own, part, sources, job.arithmetic.flat_normalise)
         for index, own in enumerate(readers)
         for number, part in enumerate(parts[index])
     }
@@ -73,11 +131,11 @@ def _calibrated(job: BuildMaster, sources: list[Source], index: int) -> list[Cal
     ]
 
 
-def _levels_of(readers: list[CalibratedReader], part: Part, sources: list[Source]) -> list[float]:
+def _levels_of(readers: list[CalibratedReader], part: Part, sources: list[Source], normalise: str) -> list[float]:
     """Return the level of a part in every member."""
     levels = []
     for reader, (member, _) in zip(readers, sources, strict=True):
-        level = flat_level(reader, part.cells)
+        level = flat_level(reader, part.cells, normalise)
         if not (np.isfinite(level) and level > 0):
             detail = f"the level above bias and dark is {level:.1f} ADU: nothing to normalise with"
             raise FrameRejected("flat_without_light", detail, member.frame.frame_id)
@@ -134,7 +192,12 @@ def _build_plane(
         master = combined(job, evened)
     flat, error, mask = np.empty_like(master.mean), np.empty_like(master.error), master.mask
     for number, part in enumerate(parts):
-        normal = normalise_flat(master.mean[part.cells], master.error[part.cells], job.arithmetic.flat_floor)
+        normal = normalise_flat(
+            master.mean[part.cells],
+            master.error[part.cells],
+            job.arithmetic.flat_floor,
+            job.arithmetic.flat_normalise,
+        )
         weight = np.float32(weights[index, number])
         dead = normal.mask != 0
         flat[part.cells] = normal.flat if weight == 1 else np.where(dead, 1, normal.flat * weight)

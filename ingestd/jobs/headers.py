@@ -22,6 +22,7 @@ from ingestd.records import (
     Section,
     Step,
 )
+from ingestd.rules import groups
 
 _MAX_AMPLIFIERS = 64
 _LETTERS = {"bias": "B", "dark": "D", "flat": "F"}
@@ -62,6 +63,14 @@ def master_cards(job: BuildMaster) -> list[bytes]:
     cards += [(f"MEMB{number:04d}", frame_id, "") for number, frame_id in enumerate(members, 1)]
     cards += [(f"PAR{number:05d}", f"{kind} {sha256}", "") for number, (kind, sha256) in enumerate(parents, 1)]
     return [card(*entry) for entry in cards]
+
+
+def light_cards(job: BuildMaster) -> list[bytes]:
+    """Return which light a master flat is made of, where the camera's settings ask for one."""
+    if job.flats == "any":
+        return []
+    lights = sorted({groups.light_of(member.frame) for member in job.members})
+    return [card("FLATLITE", " and ".join(lights), "light of the flats")]
 
 
 def flat_cards(*, is_in_electrons: bool) -> list[bytes]:

@@ -42,7 +42,7 @@ def build_master(job: BuildMaster, limits: Limits) -> Outcome:
     unit = "" if job.group.kind == Kind.FLAT else "adu"
     images = [fitsfile.ImageSpec(shape, unit, plane.cards) for shape, plane in zip(shapes.pop(), built, strict=True)]
     norm = headers.flat_cards(is_in_electrons=relative_gains(job) is not None) if _is_evened(job) else []
-    hdus, places = fitsfile.lay_out([*headers.master_cards(job), *norm], images)
+    hdus, places = fitsfile.lay_out([*headers.master_cards(job), *headers.light_cards(job), *norm], images)
     with fitsfile.ProductWriter(Path(job.product), hdus) as writer:
         for place, plane in zip(places, built, strict=True):
             for number, array in (

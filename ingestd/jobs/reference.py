@@ -82,6 +82,8 @@ def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) ->
         return _calibrated(images[0], job.member, index, None if gain is None else gain * scale)
     if job.group.kind is not Kind.FLAT:
         return reference.combined(images, job.arithmetic.sigma)
+    if job.flats == "combined" or job.arithmetic.flat_normalise != "median":
+        raise ValueError("flats of two lights are joined, or the mode is their level")
     if job.members[0].frame.configuration.bayer:
         raise ValueError("the colours of a mosaic have levels of their own")
     if len(job.members[0].frame.planes) > 1:

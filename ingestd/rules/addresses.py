@@ -27,6 +27,7 @@ from ingestd.records import (
     Match,
     ReduceFrame,
 )
+from ingestd.rules import groups
 from ingestd.settings import Settings
 
 
@@ -39,6 +40,7 @@ def arithmetic_of(settings: Settings) -> Arithmetic:
         overscan_skip_px=settings.reduction.overscan_skip_px,
         flat_floor=settings.masters.flat_floor,
         hot_sigma=settings.masters.hot_sigma,
+        flat_normalise=settings.masters.flat_normalise,
         overscan_degree=settings.reduction.overscan_degree if settings.reduction.overscan_fit == "polynomial" else None,
     )
 
@@ -62,7 +64,7 @@ def of_master(job: BuildMaster) -> str:
     several = [astuple(it) for it in job.electronics]
     parts = (job.group.filter_name, members, astuple(job.arithmetic), job.gain_e_per_adu, several)
     cards = [job.cards] if job.cards else []
-    return _digest("master", kind, ALGORITHMS[kind], *parts, *cards, *_linearity(job))
+    return _digest("master", kind, ALGORITHMS[kind], *parts, *cards, *_linearity(job), *_lights(job))
 
 
 def of_reduction(job: ReduceFrame) -> str:
@@ -118,6 +120,14 @@ def _member(member: FrameInput) -> list[object]:
 def _linearity(job: BuildMaster | ReduceFrame) -> list[object]:
     """Return what makes the frames of a camera linear, nothing for one that is so."""
     return [] if job.linearity is None else ["linearity", astuple(job.linearity)]
+
+
+def _lights(job: BuildMaster) -> list[object]:
+    """Return how a flat is made of dome and twilight, and which members are which; nothing where that is all one."""
+    if job.flats == "any":
+        return []
+    twilight = sorted(it.frame.frame_id for it in job.members if groups.light_of(it.frame) == "twilight")
+    return ["flats", job.flats, twilight]
 
 
 def _section(section: object) -> str:

@@ -37,6 +37,11 @@ def group_of(frame: FrameRecord) -> Group:
     return Group(frame.camera, frame.kind, frame.configuration.key(), filter_name)
 
 
+def light_of(frame: FrameRecord) -> str:
+    """Return the light of a flat, ``twilight`` or ``dome``; one that does not say is of the dome, or a panel's."""
+    return "twilight" if frame.label == "skyflat" else "dome"
+
+
 # --- nights -----------------------------------------------------------------------------------------------------------
 
 
@@ -65,13 +70,14 @@ def end_of_night(night: str, longitude_deg: float | None) -> datetime:
 
 
 def select_members(
-    frames: Iterable[FrameRecord], night: str, rule: MasterRule, matching: Matching, kind: Kind
+    frames: Iterable[FrameRecord], night: str, rule: MasterRule, matching: Matching, kind: Kind, flats: str = "any"
 ) -> list[tuple[FrameRecord, ...]]:
     """Return the members of each master of a night.
 
     Given the usable frames of one group, return for each cluster that the night brought frames to, and that has enough
     of them, the newest ones up to the end of the night. Biases cluster by temperature, darks by exposure and within an
-    exposure by temperature, flats not at all.
+    exposure by temperature, flats by their light where the camera asks for one. Flats to be combined of both lights are
+    one cluster, of which each light has its own newest frames; if there are too few of one, the other stands alone.
 
     Parameters
     ----------
@@ -85,6 +91,8 @@ def select_members(
         A tolerance below that of the clusters makes the clusters narrower; a larger one never merges them.
     kind : Kind
         Of the group.
+    flats : str
+        What the camera makes flats of: any, dome, twilight, combined.
 
     Returns
     -------
@@ -96,10 +104,20 @@ def select_members(
     dated = sorted((frame for frame in usable if frame.obs_start is not None), key=_age_order)
     found = []
     for cluster in _clusters_of(dated, matching, kind):
-        newest = cluster[-rule.maximum :]
-        if len(newest) >= rule.minimum and any(frame.night == night for frame in newest):
+        newest = _newest(cluster, rule, flats if kind is Kind.FLAT else "any")
+        if any(frame.night == night for frame in newest):
             found.append(tuple(sorted(newest, key=lambda frame: frame.frame_id)))
     return found
+
+
+def _newest(cluster: list[FrameRecord], rule: MasterRule, flats: str) -> list[FrameRecord]:
+    """Return the newest frames of a cluster, and of flats those of the lights that are asked for; none if too few."""
+    if flats == "any":
+        newest = cluster[-rule.maximum :]
+        return newest if len(newest) >= rule.minimum else []
+    lights = ("dome", "twilight") if flats == "combined" else (flats,)
+    by_light = ([frame for frame in cluster if light_of(frame) == light] for light in lights)
+    return [frame for own in by_light for frame in _newest(own, rule, "any")]
 
 
 def _age_order(frame: FrameRecord) -> tuple[datetime, str]:

@@ -66,6 +66,7 @@ class Masters(MasterRules):
     iterations: int = key(1, low=1, high=20)
     quiet_s: float = key(10.0, low=0, high=86400)
     flat_floor: float = key(0.05, low=0, high=0.9)
+    flat_normalise: str = key("median", choices=("median", "mode"))
     hot_sigma: float = key(10.0, low=3, high=1000)
 
 

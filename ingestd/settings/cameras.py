@@ -53,6 +53,7 @@ class Amplifier:
 class Camera:
     """[[camera]]: one camera; the first section whose directories hold the file and whose ``match`` cards agree wins.
 
+    ``flats``: which of them make a master flat; ``combined`` takes pixels from the dome, what is smooth from twilight.
     ``requires``: steps without which a product is only provisional. ``extra_match``: header keywords that must be equal
     between a frame and its calibrations, beyond the configuration. ``masters`` and ``matching`` are the full rules of a
     camera that has some of its own; None means those of all (``Settings.rules_of``). ``nonlinearity``: c1, c2, ... (1/ADU, 1/ADU**2, ...)
@@ -66,6 +67,7 @@ class Camera:
     extra_match: tuple[str, ...] = key(())
     dark_policy: str = key("auto", choices=("auto", "exact", "scalable"))
     requires: tuple[str, ...] = key(("bias", "dark", "flat"))
+    flats: str = key("any", choices=("any", "dome", "twilight", "combined"))
     gain_e_per_adu: float | None = key(None, low=1e-4, high=1e4)
     read_noise_e: float | None = key(None, low=0, high=1e5)
     saturation_adu: float | None = key(None, low=1, high=1e10)

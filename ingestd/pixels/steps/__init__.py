@@ -15,7 +15,8 @@ import numpy as np
 
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.steps import arithmetic
-from ingestd.pixels.steps.flats import Cells, EvenedReader, NormalisedFlat, flat_level, normalise_flat
+from ingestd.pixels.steps.flats import Cells, EvenedReader, NormalisedFlat, central_level, flat_level, normalise_flat
+from ingestd.pixels.steps.illumination import illumination
 from ingestd.pixels.steps.overscan import Overscan, measure_overscan
 from ingestd.pixels.steps.plane import Amplifier, Block, PlaneCalibration, bands_of, check_plane, image_shape
 from ingestd.records import MaskBit
@@ -35,7 +36,9 @@ __all__ = [
     "ReducedPlane",
     "StepRow",
     "WriteBlock",
+    "central_level",
     "flat_level",
+    "illumination",
     "measure_overscan",
     "normalise_flat",
     "reduce_plane",

@@ -1,4 +1,7 @@
-"""The level of a flat frame and the normalisation of a master flat."""
+"""The level of a flat frame and the normalisation of a master flat.
+
+A level is the median of the central region, or its mode where something covers so much of it that the median leans.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ingestd.pixels.blocks import Float32, Mask, RowReader
+    from ingestd.pixels.blocks import Float32, Float64, Mask, RowReader
+
+MODE_SHARE = 0.1
+"""The mode is the mean of the shortest interval that holds this share of the samples."""
 
 _MAX_SAMPLES = 1 << 18
 """The median of so many samples is good to 1.25 sigma / 512: 0.0025 % for pixels with 1 % noise."""
@@ -37,8 +43,8 @@ Cells = tuple[slice, slice]
 """Rows and columns of a part of an image: an amplifier, or with a step of 2 one colour of a Bayer mosaic."""
 
 
-def flat_level(reader: RowReader, cells: Cells | None = None) -> float:
-    """Return the level of a flat frame: the median of every k-th row and column of its central region.
+def flat_level(reader: RowReader, cells: Cells | None = None, normalise: str = "median") -> float:
+    """Return the level of a flat frame: median or mode of every k-th row and column of its central region.
 
     The region is the middle half of each axis, which leaves out edges and vignetting. k is odd, so that the four
     colours of a Bayer mosaic are equally represented, and the smallest that leaves at most 2**18 samples.
@@ -49,6 +55,8 @@ def flat_level(reader: RowReader, cells: Cells | None = None) -> float:
         A frame without its pedestal.
     cells : (slice, slice), optional
         The part of the frame that is meant, by default all of it; its region is the middle of the part.
+    normalise : str
+        ``median`` or ``mode``.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def flat_level(reader: RowReader, cells: Cells | None = None) -> float:
     for y in rows[region.y0 : region.y1 : step]:
         reader.read(y, row)
         samples.append(row[0, chosen.start : chosen.stop : chosen.step].copy())
-    return _finite_median(np.concatenate(samples))
+    return _level_of(np.concatenate(samples), normalise)
 
 
 class EvenedReader:
@@ -104,7 +112,7 @@ class EvenedReader:
             out[start - first_row : max(own.stop - first_row, 0) : own.step, columns] *= scale
 
 
-def normalise_flat(mean: Float32, error: Float32, floor: float) -> NormalisedFlat:
+def normalise_flat(mean: Float32, error: Float32, floor: float, normalise: str = "median") -> NormalisedFlat:
     """Return a combined flat divided by its level; dead pixels become 1 and are masked.
 
     Parameters
@@ -113,6 +121,8 @@ def normalise_flat(mean: Float32, error: Float32, floor: float) -> NormalisedFla
         The combined frames and their standard error, in any unit.
     floor : float
         A pixel whose response is at or below this fraction of the level, or unknown, is dead.
+    normalise : str
+        ``median`` or ``mode``: the level, as of `flat_level`.
 
     Returns
     -------
@@ -124,8 +134,7 @@ def normalise_flat(mean: Float32, error: Float32, floor: float) -> NormalisedFla
     ValueError
         If the level is not finite and positive: that is no flat.
     """
-    region, step = _sampling(mean.shape)
-    level = _finite_median(mean[region.y0 : region.y1 : step, region.x0 : region.x1 : step].ravel())
+    level = central_level(mean, normalise)
     if not (np.isfinite(level) and level > 0):
         raise ValueError(f"the level of the flat is {level:g}: nothing to divide by")
     flat = mean / np.float32(level)
@@ -134,6 +143,12 @@ def normalise_flat(mean: Float32, error: Float32, floor: float) -> NormalisedFla
     flat[dead] = 1
     scaled_error[dead] = 0
     return NormalisedFlat(flat, scaled_error, dead.astype(np.uint8) * np.uint8(MaskBit.BAD), level)
+
+
+def central_level(image: Float32, normalise: str) -> float:
+    """Return the level of an image, shape (ny, nx), as `flat_level` has it; NaN if nothing in its middle is finite."""
+    region, step = _sampling(image.shape)
+    return _level_of(image[region.y0 : region.y1 : step, region.x0 : region.x1 : step].ravel(), normalise)
 
 
 def _sampling(shape: tuple[int, ...]) -> tuple[Section, int]:
@@ -147,7 +162,17 @@ def _sampling(shape: tuple[int, ...]) -> tuple[Section, int]:
     return region, step
 
 
-def _finite_median(samples: Float32) -> float:
-    """Return the exact median of the finite samples, or NaN."""
-    finite = samples[np.isfinite(samples)]
-    return float(np.median(finite.astype(np.float64))) if finite.size else float("nan")
+def _level_of(samples: Float32, normalise: str) -> float:
+    """Return median or mode of the finite samples, or NaN."""
+    finite = samples[np.isfinite(samples)].astype(np.float64)
+    if not finite.size:
+        return float("nan")
+    return float(np.median(finite)) if normalise == "median" else _mode(finite)
+
+
+def _mode(samples: Float64) -> float:
+    """Return the mean of the shortest interval that holds a tenth of the samples; of equal ones the lowest."""
+    ordered = np.sort(samples)
+    inside = max(1, round(MODE_SHARE * len(ordered)))
+    first = int(np.argmin(ordered[inside - 1 :] - ordered[: len(ordered) - inside + 1]))
+    return float(ordered[first : first + inside].mean())

@@ -97,7 +97,8 @@ class NightPlanner:
         rules = self._desk.rules(group.camera)
         rule = rules.master(group.kind)
         frames = self._desk.view.usable_frames(group, groups.night_before(night, rule.window_d), night)
-        wanted = groups.select_members(frames, night, rule, rules.matching, group.kind)
+        flats = self._desk.camera(group.camera).flats
+        wanted = groups.select_members(frames, night, rule, rules.matching, group.kind, flats)
         jobs = [job for members in wanted if (job := self._build(group, night, members, rules)) is not None]
         known = self._desk.view.known_masters([job.job_id for job in jobs])
         missing = [job for job in jobs if job.job_id not in known and not self._desk.gave_up(job.job_id)]
@@ -141,6 +142,7 @@ class NightPlanner:
             electronics=amplifiers,
             cards=cards.of_members([member.frame.cards for member in inputs], group.kind, rules),
             linearity=linearity,
+            flats=camera.flats if group.kind == Kind.FLAT else "any",
         )
         job_id = addresses.of_master(job)
         return replace(job, job_id=job_id, product=addresses.master_path(self._desk.settings, group, night, job_id))
