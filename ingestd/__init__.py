@@ -11,7 +11,8 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     jobs/           what a worker executes: measure, combine, reduce, write the product
     simulator/      a synthetic camera of known truth; the demo and the tests use it
     rules/          decisions on records: dialects, groups, matching, planning, screening (pixels against headers),
-                    coverage (what to take), proposing (settings from headers), addresses (the name of all that is made)
+                    coverage (what to take), defects (who tells bad pixels), proposing (settings from headers),
+                    addresses (the name of all that is made)
     pixels/         arithmetic on arrays: combine, steps, quality, cosmics
     doors/          the outside: fitsfile, catalogue and schema, watcher, executors, control, exporter, store, systemd
     settings/       config.toml -> frozen sections

@@ -203,8 +203,34 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "pixels",
         "master",
         (Kind.DARK,),
-        "Pixels whose dark signal exceeds the median by more than masters.hot_sigma robust standard deviations",
+        "Pixels whose dark signal exceeds the median by more than masters.hot_sigma robust standard deviations and, if "
+        "set, masters.hot_rate_e",
         "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "noisy_pixels",
+        "pixels",
+        "master",
+        (Kind.BIAS,),
+        "Pixels whose scatter over the biases exceeds the median by more than masters.noisy_sigma robust standard "
+        "deviations",
+        "BANZAI",
+    ),
+    MetricDeclaration(
+        "dead_pixels",
+        "pixels",
+        "master",
+        (Kind.FLAT,),
+        "Pixels of the flat at or below masters.flat_floor of its level",
+        "CCD Data Reduction Guide",
+    ),
+    MetricDeclaration(
+        "low_pixels",
+        "pixels",
+        "master",
+        (Kind.FLAT,),
+        "Pixels of the flat below masters.flat_low of the median of their surroundings, without the dead ones",
+        "Rubin cp_pipe (defects)",
     ),
     MetricDeclaration(
         "gain_electrons_per_adu",

@@ -505,7 +505,8 @@ class Arithmetic:
     ``sigma`` and ``iterations`` govern clipping; ``overscan_skip_px`` columns next to the image are dropped, and a
     polynomial of ``overscan_degree`` goes through the medians of the rows, None for the medians themselves; a flat
     pixel below ``flat_floor`` of the level is set to 1 and masked, the level being what ``flat_normalise`` says (median
-    or mode); a pixel is hot above ``hot_sigma`` robust standard deviations.
+    or mode), one below ``flat_low`` of its surroundings is masked; a pixel is hot above ``hot_sigma`` robust standard
+    deviations and ``hot_rate_e`` e-/s, noisy above ``noisy_sigma``.
     """
 
     sigma: float
@@ -516,6 +517,15 @@ class Arithmetic:
     hot_sigma: float
     overscan_degree: int | None = None
     flat_normalise: str = "median"
+    flat_low: float = 0.8
+    hot_rate_e: float | None = None
+    noisy_sigma: float = 10.0
+
+    def hot_least_adu(self, exposure_s: float | None, gain_e_per_adu: float | None) -> float:
+        """Return what ``hot_rate_e`` is in a dark, ADU; 0 if it is not set, or exposure or gain are unknown."""
+        if self.hot_rate_e is None or not exposure_s or not gain_e_per_adu:
+            return 0.0
+        return self.hot_rate_e * exposure_s / gain_e_per_adu
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The commands: parse, call, print, exit code.
 
 ``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
-scans, ``showing`` reads the database, ``explaining`` tells why, ``covering`` what to take, ``exporting`` serves other
-programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
+scans, ``showing`` reads the database, ``explaining`` tells why, ``covering`` what to take, ``mapping`` the bad pixels,
+``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
 operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
@@ -21,6 +21,7 @@ from ingestd.cli.demonstrating import demo
 from ingestd.cli.explaining import explain
 from ingestd.cli.exporting import export, query
 from ingestd.cli.initialising import init
+from ingestd.cli.mapping import badpixels
 from ingestd.cli.operating import requeue
 from ingestd.cli.options import DEFAULT_CONFIG, config_option
 from ingestd.cli.serving import run, scan
@@ -55,6 +56,7 @@ for command in (
     qa,
     explain,
     coverage,
+    badpixels,
     query,
     export,
     verify,

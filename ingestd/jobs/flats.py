@@ -27,6 +27,7 @@ import numpy as np
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.inputs import calibration_of, planes_of, saturation_of
+from ingestd.jobs.measuring import figures
 from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
 from ingestd.jobs.parts import Part, amplifiers_of, mean_level, parts_of, raw_bands
 from ingestd.pixels import quality
@@ -191,6 +192,7 @@ def _build_plane(
         ]
         master = combined(job, evened)
     flat, error, mask = np.empty_like(master.mean), np.empty_like(master.error), master.mask
+    deads, lows = [], []
     for number, part in enumerate(parts):
         normal = normalise_flat(
             master.mean[part.cells],
@@ -202,9 +204,15 @@ def _build_plane(
         dead = normal.mask != 0
         flat[part.cells] = normal.flat if weight == 1 else np.where(dead, 1, normal.flat * weight)
         error[part.cells] = normal.error if weight == 1 else normal.error * weight
-        mask[part.cells] |= normal.mask
+        low = quality.low_pixel_map(normal.flat, job.arithmetic.flat_low) & ~dead
+        mask[part.cells] |= normal.mask | low.astype(np.uint8) * np.uint8(MaskBit.BAD)
+        deads.append(quality.dead_pixels(dead))
+        lows.append(quality.low_pixels(low))
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     metrics = _level_metrics(parts, own, label)
+    for name, counts in (("dead_pixels", deads), ("low_pixels", lows)):
+        whole = Estimate(sum(it.value for it in counts), None)
+        metrics += figures(name, counts, whole, [part.name for part in parts], label)
     gains = [_gain(job, sources, index, part) for part in amplifiers_of(plane)]
     metrics += _gain_metrics(amplifiers_of(plane), gains, label)
     facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in amplifiers_of(plane)]

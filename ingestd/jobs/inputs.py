@@ -15,7 +15,7 @@ from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.steps import Amplifier, PlaneCalibration
-from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, Linearity, MasterInput, Plane
+from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, Linearity, MaskBit, MasterInput, Plane
 from ingestd.settings import Limits
 
 
@@ -90,6 +90,8 @@ def calibration_of(
         name = master.kind.value
         arrays[name] = part.signal
         if master.how == "noise_only":
+            if part.mask is not None and (noisy := part.mask & np.uint8(MaskBit.BAD)).any():
+                masks.append(noisy)
             continue
         if part.uncertainty is not None:
             arrays[f"{name}_error"] = part.uncertainty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of
 from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, mean_noise, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
+from ingestd.pixels.combine import Combined
 from ingestd.pixels.quality import Estimate
 from ingestd.pixels.steps import CalibratedReader
 from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome
 from ingestd.settings import Limits
 
+_NO_RATE = "masters.hot_rate_e is not used: gain or exposure is unknown; set camera.gain_e_per_adu"
 _LEVEL_WORDS = "the biases lie {:+.1f} ADU from their overscan"
 
 
@@ -100,6 +103,8 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
         metrics += figures("read_noise_adu", noises, mean_noise(noises), names, label)
         metrics += figures("read_noise_stack_adu", stacked, mean_noise(stacked), names, label)
         metrics += _noise_in_electrons(job, index, parts, noises, label)
+        steps = [quality.histogram(frames[0]).converter_step() for frames in samples]
+        metrics += _mark_noisy(job, master, parts, steps, label)
     facts = [
         headers.AmplifierFacts(
             part,
@@ -117,6 +122,21 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     ]
     cards = headers.plane_cards(facts, label)
     return BuiltPlane(master.mean, master.error, master.mask, tuple(metrics), cards, tuple(doubts))
+
+
+def _mark_noisy(
+    job: BuildMaster, master: Combined, parts: Sequence[Part], steps_adu: Sequence[float], label: int | None
+) -> list[Metric]:
+    """Mark the pixels of a master bias whose members scatter too much; return how many there are."""
+    scatter = master.error * np.sqrt(master.count, dtype=np.float32)
+    found = []
+    for part, step_adu in zip(parts, steps_adu, strict=True):
+        own = part.of_image(0, scatter)
+        noisy = quality.noisy_pixel_map(own, len(job.members), job.arithmetic.noisy_sigma, step_adu)
+        part.of_image(0, master.mask)[noisy] |= np.uint8(MaskBit.BAD)
+        found.append(quality.noisy_pixels(noisy))
+    whole = Estimate(sum(it.value for it in found), None)
+    return figures("noisy_pixels", found, whole, [part.name for part in parts], label)
 
 
 def _noise_in_electrons(
@@ -137,19 +157,21 @@ def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     master = combined(job, _raw_readers(job, sources, index))
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     parts = amplifiers_of(plane)
-    hot = np.zeros(master.mask.shape, np.bool_)
-    for part in parts:
-        own = part.of_image(0, hot)
-        own[...] = quality.hot_pixel_map(part.of_image(0, master.mean), 0.0, job.arithmetic.hot_sigma)
-    mask = master.mask | hot.astype(np.uint8) * np.uint8(MaskBit.HOT)
+    gains = [nominal_gain(job, index, part) for part in parts]
+    mask = master.mask
+    for part, gain in zip(parts, gains, strict=True):
+        least_adu = job.arithmetic.hot_least_adu(job.exposure_s, gain)
+        hot = quality.hot_pixel_map(part.of_image(0, master.mean), 0.0, job.arithmetic.hot_sigma, least_adu)
+        part.of_image(0, mask)[hot] |= np.uint8(MaskBit.HOT)
+    doubts = (_NO_RATE,) if job.arithmetic.hot_rate_e is not None and None in (*gains, job.exposure_s) else ()
     levels = [quality.dark_level_adu(part.of_image(0, master.mean)) for part in parts]
     names = [part.name for part in parts]
     metrics = figures("dark_level_adu", levels, mean_level(levels), names, label)
     if len(sources) > 1:
         noises = [quality.dark_noise_adu(_samples(sources, index, part)) for part in parts]
         metrics += figures("dark_noise_adu", noises, mean_noise(noises), names, label)
-    facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in parts]
-    return BuiltPlane(master.mean, master.error, mask, tuple(metrics), headers.plane_cards(facts, label))
+    facts = [headers.AmplifierFacts(part, gain) for part, gain in zip(parts, gains, strict=True)]
+    return BuiltPlane(master.mean, master.error, mask, tuple(metrics), headers.plane_cards(facts, label), doubts)
 
 
 def _samples(sources: list[Source], index: int, part: Part) -> list[Float32]:

@@ -139,13 +139,14 @@ def measure_dark(job: MeasureDark) -> Outcome:
 def _dark_metrics(job: MeasureDark, dark: Float32, bias: Float32, fact: AmplifierFacts) -> list[Metric]:
     """Return the figures of a dark, or of a part of it, above its bias."""
     exposure_s = job.dark.exposure_s
-    found = [metric("hot_pixels", quality.hot_pixels(dark, bias, job.arithmetic.hot_sigma))]
+    gain = job.gain_e_per_adu or fact.gain_e_per_adu
+    least_adu = job.arithmetic.hot_least_adu(exposure_s, gain)
+    found = [metric("hot_pixels", quality.hot_pixels(dark, bias, job.arithmetic.hot_sigma, least_adu))]
     if exposure_s is None or exposure_s <= 0:
         return found
     rate = quality.dark_rate_adu_per_second(dark, bias, exposure_s)
     mean = quality.dark_rate_mean_adu_per_second(dark, bias, exposure_s)
     found += [metric("dark_rate_adu_per_second", rate), metric("dark_rate_mean_adu_per_second", mean)]
-    gain = job.gain_e_per_adu or fact.gain_e_per_adu
     if gain is not None and gain > 0:
         in_electrons = quality.dark_rate_electrons_per_second(rate, gain)
         found.append(metric("dark_rate_electrons_per_second", in_electrons))

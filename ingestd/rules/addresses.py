@@ -41,6 +41,9 @@ def arithmetic_of(settings: Settings) -> Arithmetic:
         flat_floor=settings.masters.flat_floor,
         hot_sigma=settings.masters.hot_sigma,
         flat_normalise=settings.masters.flat_normalise,
+        flat_low=settings.masters.flat_low,
+        hot_rate_e=settings.masters.hot_rate_e,
+        noisy_sigma=settings.masters.noisy_sigma,
         overscan_degree=settings.reduction.overscan_degree if settings.reduction.overscan_fit == "polynomial" else None,
     )
 

@@ -67,7 +67,10 @@ class Masters(MasterRules):
     quiet_s: float = key(10.0, low=0, high=86400)
     flat_floor: float = key(0.05, low=0, high=0.9)
     flat_normalise: str = key("median", choices=("median", "mode"))
+    flat_low: float = key(0.8, low=0, high=0.99)
     hot_sigma: float = key(10.0, low=3, high=1000)
+    hot_rate_e: float | None = key(None, low=0, high=1e6)
+    noisy_sigma: float = key(10.0, low=3, high=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,11 @@ class Science(Reading):
         found = self._frames(self._rows(_EXAMPLE, {"camera": camera, "configuration": configuration}))
         return found[0] if found else None
 
+    def newest_observation(self, camera: str, configuration: str) -> datetime | None:
+        """Return when the newest frame of a set-up was begun, or None; a frame of the future does not count."""
+        found = self._value(_NEWEST_OBSERVATION, {"camera": camera, "configuration": configuration})
+        return None if found is None else read_time(str(found))
+
     def configurations(self, camera: str) -> list[str]:
         """Return the configurations of the frames of a camera that take part."""
         return self._texts(_CONFIGURATIONS, {"camera": camera})
@@ -90,5 +95,8 @@ _EXAMPLE = """SELECT * FROM (SELECT * FROM frames INDEXED BY frames_reducible
     UNION ALL SELECT * FROM (SELECT * FROM frames
         WHERE camera = :camera AND configuration = :configuration LIMIT 1)
     LIMIT 1"""
+_NEWEST_OBSERVATION = """SELECT max(obs_start) FROM frames
+    WHERE camera = :camera AND configuration = :configuration AND takes_part = 1
+    AND flags NOT LIKE '%"future_date"%'"""
 _CONFIGURATIONS = """SELECT DISTINCT configuration FROM frames
     WHERE camera = :camera AND takes_part = 1 ORDER BY configuration"""

@@ -32,6 +32,7 @@ from ingestd.pixels.quality.darks import (
     hot_pixel_map,
     hot_pixels,
 )
+from ingestd.pixels.quality.defects import dead_pixels, low_pixel_map, low_pixels, noisy_pixel_map, noisy_pixels
 from ingestd.pixels.quality.gain import gain_electrons_per_adu
 from ingestd.pixels.quality.histogram import Estimate, Histogram, histogram, mean_of
 from ingestd.pixels.quality.levels import (
@@ -84,6 +85,9 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
             dark_rate_electrons_per_second,
             dark_rate_mean_adu_per_second,
             hot_pixels,
+            noisy_pixels,
+            dead_pixels,
+            low_pixels,
             gain_electrons_per_adu,
             sky_level_adu,
             sky_level_electrons,
@@ -112,6 +116,7 @@ __all__ = [
     "dark_rate_adu_per_second",
     "dark_rate_electrons_per_second",
     "dark_rate_mean_adu_per_second",
+    "dead_pixels",
     "flat_level_adu",
     "floor_pixels",
     "frame_noise_adu",
@@ -119,8 +124,12 @@ __all__ = [
     "histogram",
     "hot_pixel_map",
     "hot_pixels",
+    "low_pixel_map",
+    "low_pixels",
     "mean_of",
     "noise_from_master_adu",
+    "noisy_pixel_map",
+    "noisy_pixels",
     "offset_from_master_adu",
     "outlier_pixels",
     "overscan_level_adu",

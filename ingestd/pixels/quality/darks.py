@@ -61,12 +61,14 @@ def dark_rate_electrons_per_second(dark_rate: Estimate, gain: Estimate | float) 
     return dark_rate.scaled(factor.value, factor.error or 0.0)
 
 
-def hot_pixels(dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: float) -> Estimate:
+def hot_pixels(dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: float, least_adu: float = 0.0) -> Estimate:
     """Return the number of hot pixels: see `hot_pixel_map` (a count, no error)."""
-    return Estimate(float(np.count_nonzero(hot_pixel_map(dark, bias, hot_sigma))), None)
+    return Estimate(float(np.count_nonzero(hot_pixel_map(dark, bias, hot_sigma, least_adu))), None)
 
 
-def hot_pixel_map(dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: float) -> NDArray[np.bool_]:
+def hot_pixel_map(
+    dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: float, least_adu: float = 0.0
+) -> NDArray[np.bool_]:
     """Return where the dark signal exceeds its median by more than ``hot_sigma`` times 1.4826 MAD.
 
     Parameters
@@ -77,6 +79,8 @@ def hot_pixel_map(dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: flo
         Master bias.
     hot_sigma : float
         The setting ``masters.hot_sigma``.
+    least_adu : float, ADU
+        Nothing that exceeds the median by less is hot: ``masters.hot_rate_e`` times the exposure over the gain.
 
     Returns
     -------
@@ -85,8 +89,8 @@ def hot_pixel_map(dark: NDArray[Any], bias: NDArray[Any] | float, hot_sigma: flo
     """
     signal = _signal(dark, bias)
     counted = histogram(signal)
-    limit: NDArray[np.bool_] = signal > counted.quantile(0.5) + hot_sigma * counted.mad_std()
-    return limit
+    hot: NDArray[np.bool_] = signal > counted.quantile(0.5) + max(hot_sigma * counted.mad_std(), least_adu)
+    return hot
 
 
 def _signal(dark: NDArray[Any], bias: NDArray[Any] | float) -> NDArray[np.float32]:

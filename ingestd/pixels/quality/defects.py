@@ -1,0 +1,101 @@
+"""Pixels that are not to be trusted: noisy ones in biases, dead and low ones in flats (hot ones: `darks`)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingestd.pixels.quality.histogram import Estimate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+    Flags = NDArray[np.bool_]
+
+_BOX_PX = 32
+_SAMPLED = 2
+_MAD_TO_SIGMA = 1.4826
+
+
+def noisy_pixel_map(scatter: Float32, frames: int, noisy_sigma: float, step_adu: float) -> Flags:
+    """Return where the noise of a pixel exceeds the median by more than ``noisy_sigma`` robust standard deviations.
+
+    Parameters
+    ----------
+    scatter : array, shape (ny, nx), float32, ADU
+        Standard deviation (ddof = 1) of each pixel over a stack of biases, of one amplifier.
+    frames : int
+        How many frames are in the stack.
+    noisy_sigma : float
+        The setting ``masters.noisy_sigma``.
+    step_adu : float
+        Step of the converter.
+
+    Returns
+    -------
+    array of bool, shape (ny, nx)
+        A pixel whose scatter is unknown is not noisy.
+
+    Notes
+    -----
+    The robust standard deviation of the scatter is 1.4826 MAD, and not less than what noise alone gives, median /
+    sqrt(2 (frames - 1)): where the converter is coarse many pixels share one value. Nor is a pixel noisy whose samples
+    lie on two neighbouring steps. LCO: more than 10 standard deviations from the median. Of normal noise the share
+    Q((frames - 1) limit^2 / sigma^2) is beyond the limit, Q that of chi-square with frames - 1 degrees of freedom.
+    """
+    known = scatter[np.isfinite(scatter)]
+    if not known.size:
+        return np.zeros(scatter.shape, np.bool_)
+    centre = float(np.median(known))
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(known - np.float32(centre))))
+    least = centre / math.sqrt(2 * max(frames - 1, 1))
+    noisy: Flags = scatter > max(centre + noisy_sigma * max(spread, least), step_adu)
+    return noisy
+
+
+def low_pixel_map(flat: Float32, low: float) -> Flags:
+    """Return where the response of a pixel is below a share of the median of its surroundings.
+
+    Parameters
+    ----------
+    flat : array, shape (ny, nx), float32
+        Of one amplifier, and one colour of a mosaic.
+    low : float
+        The setting ``masters.flat_low``; 0 finds nothing.
+
+    Returns
+    -------
+    array of bool, shape (ny, nx)
+
+    Notes
+    -----
+    The surroundings are boxes of 32 x 32 pixels, so that vignetting and the shadows of dust are not called defects.
+    Rubin takes 0.8. Of pixels with the relative noise s the share Phi((low - 1) / s) is found for nothing.
+    """
+    rows, columns = (-(-size // _BOX_PX) for size in flat.shape)
+    found = np.zeros(flat.shape, np.bool_)
+    for row in range(rows):
+        band = slice(row * _BOX_PX, (row + 1) * _BOX_PX)
+        for column in range(columns):
+            box = band, slice(column * _BOX_PX, (column + 1) * _BOX_PX)
+            median = np.median(flat[box][::_SAMPLED, ::_SAMPLED])
+            np.less(flat[box], np.float32(low) * median, out=found[box])
+    return found
+
+
+def noisy_pixels(noisy: Flags) -> Estimate:
+    """Return the number of noisy pixels: see `noisy_pixel_map` (a count, no error)."""
+    return Estimate(float(np.count_nonzero(noisy)), None)
+
+
+def dead_pixels(dead: Flags) -> Estimate:
+    """Return the number of pixels of a flat at or below ``masters.flat_floor`` of its level (a count, no error)."""
+    return Estimate(float(np.count_nonzero(dead)), None)
+
+
+def low_pixels(low: Flags) -> Estimate:
+    """Return the number of low pixels that are not dead: see `low_pixel_map` (a count, no error)."""
+    return Estimate(float(np.count_nonzero(low)), None)
