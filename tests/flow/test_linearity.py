@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ingestd.flow.verifying import verify
+from ingestd.records import Kind
 from ingestd.simulator import Sky
-from tests.flow.observatory import CAMERA, SENSOR, observatory, signal, write_night
+from tests.flow.observatory import CAMERA, SENSOR, observatory, signal, write_night, write_shot
 
 C1, C2 = 3e-6, -2e-11
 SKY_E_PER_S = 400.0
@@ -59,3 +61,22 @@ def test_without_a_bias_an_exact_dark_leaves_the_signal_as_it_is_and_says_so(tmp
         (light,) = place.frames(kind="light")
         status, detail = place.steps(light["path"].rsplit("/", 1)[-1])["nonlinearity"]
     assert (status, "take biases" in detail) == ("skipped", True)
+
+
+def test_what_a_nonlinear_camera_made_can_be_made_again(tmp_path):
+    """The order that is recorded holds the coefficients and which flats are joined."""
+    keys = {"nonlinearity": [C1, C2], "linear_max_adu": 40_000.0, "flats": "combined"}
+    with observatory(tmp_path, camera=camera(tmp_path, **keys)) as place:
+        write_night(place.incoming, camera=BENT, flats=3, lights=1, dawn_darks=3)
+        for index in range(3):
+            write_shot(
+                place.incoming, Kind.FLAT, 90 + index, camera=BENT, exposure_s=5.0, hours=19.5 + index / 60,
+                level_adu=20_000.0, label="skyflat",
+            )  # fmt: skip
+        place.settle()
+        (flat,) = place.masters("flat")
+        assert flat["members"] == 6
+        results = place.catalogue.current_results()
+        verified = [verify(place.catalogue, place.settings, result) for result in results]
+    assert len(verified) == 5
+    assert [it.path for it in verified if not it.is_good] == []

@@ -115,3 +115,13 @@ def test_hot_pixels_by_rate_are_those_above_it():
 def test_counts_are_those_of_the_maps():
     found = np.array([[True, False], [True, True]])
     assert [count(found).value for count in (noisy_pixels, dead_pixels, low_pixels)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (32, 32), (40, 100), (33, 64), (64, 31)])
+def test_low_pixels_of_images_that_boxes_do_not_fill(shape):
+    image = np.ones(shape, np.float32)
+    image[-1, -1] = image[0, 0] = 0.5
+    found = low_pixel_map(image, 0.8)
+    assert found.sum() == 2
+    assert found[0, 0]
+    assert found[-1, -1]

@@ -102,7 +102,7 @@ def _camera(proposal: CameraProposal) -> str:
     always = {"name", "directories", "dark_policy", "requires"}
     for item in fields(Camera):
         value = getattr(camera, item.name)
-        if is_dataclass(value) or (item.name not in always and not value):
+        if is_dataclass(value) or (item.name not in always and (not value or value == item.default)):
             continue
         lines += _entry(item.name, value, reasons.get(item.name, ""))
     own = [each for each in proposal.suggestions if not each.key.startswith("keywords.")]
