@@ -42,6 +42,14 @@ def light_of(frame: FrameRecord) -> str:
     return "twilight" if frame.label == "skyflat" else "dome"
 
 
+def by_light(frames: Sequence[FrameRecord], flats: str) -> list[list[FrameRecord]]:
+    """Return the flats that a camera asks for, those of each light apart: any, dome, twilight, combined (of both)."""
+    if flats == "any":
+        return [list(frames)]
+    lights = ("dome", "twilight") if flats == "combined" else (flats,)
+    return [[frame for frame in frames if light_of(frame) == light] for light in lights]
+
+
 # --- nights -----------------------------------------------------------------------------------------------------------
 
 
@@ -115,9 +123,7 @@ def _newest(cluster: list[FrameRecord], rule: MasterRule, flats: str) -> list[Fr
     if flats == "any":
         newest = cluster[-rule.maximum :]
         return newest if len(newest) >= rule.minimum else []
-    lights = ("dome", "twilight") if flats == "combined" else (flats,)
-    by_light = ([frame for frame in cluster if light_of(frame) == light] for light in lights)
-    return [frame for own in by_light for frame in _newest(own, rule, "any")]
+    return [frame for own in by_light(cluster, flats) for frame in _newest(own, rule, "any")]
 
 
 def _age_order(frame: FrameRecord) -> tuple[datetime, str]:

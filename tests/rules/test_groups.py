@@ -286,3 +286,44 @@ def test_grades_follow_the_bounds_of_the_settings():
     assert [groups.age_grade(24 * days, 90, (1, 2, 3)) for days in (1, 1.5, 3, 3.5)] == [
         "green", "yellow", "orange", "red",
     ]  # fmt: skip
+
+
+# --- flats of dome and twilight ---------------------------------------------------------------------------------------
+
+
+def flats_of(*counts):
+    """Return so many domeflats, plain flats and skyflats of the night, one after the other."""
+    labels = [label for label, count in zip(("domeflat", "flat", "skyflat"), counts, strict=True) for _ in range(count)]
+    return [night_frame(Kind.FLAT, f"{label} {i}", filter_name="V", label=label) for i, label in enumerate(labels)]
+
+
+def labels_of(flats, *counts):
+    found = groups.select_members(flats_of(*counts), NIGHT, RULE, Matching(), Kind.FLAT, flats)
+    return [sorted(frame.label for frame in members) for members in found]
+
+
+@pytest.mark.parametrize(
+    ("flats", "members"),
+    [
+        ("any", ["domeflat"] * 2 + ["flat"] * 1 + ["skyflat"] * 3),
+        ("dome", ["domeflat"] * 2 + ["flat"] * 1),
+        ("twilight", ["skyflat"] * 3),
+        ("combined", ["domeflat"] * 2 + ["flat"] * 1 + ["skyflat"] * 3),
+    ],
+)
+def test_flats_of_a_master_are_those_that_the_camera_asks_for(flats, members):
+    assert labels_of(flats, 2, 1, 3) == [members]
+
+
+def test_with_too_few_of_one_light_the_other_stands_alone():
+    assert RULE.minimum == 3
+    assert labels_of("combined", 2, 0, 3) == [["skyflat"] * 3]
+    assert labels_of("combined", 3, 0, 2) == [["domeflat"] * 3]
+    assert labels_of("combined", 2, 0, 2) == []
+    assert labels_of("dome", 2, 0, 9) == []
+
+
+def test_each_light_has_its_own_newest_frames():
+    assert labels_of("combined", RULE.maximum + 2, 0, RULE.maximum + 3) == [
+        ["domeflat"] * RULE.maximum + ["skyflat"] * RULE.maximum
+    ]

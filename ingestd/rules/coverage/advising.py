@@ -122,7 +122,7 @@ class Advice:
         """Return one line of the list."""
         wanted, rules = act.wanted, self._settings.rules_of(act.wanted.camera)
         rule = rules.master(wanted.kind)
-        have = self._at_hand(wanted, rules)
+        have = self._at_hand(wanted, rules, act.subject.camera.flats)
         good = min(rule.maximum, max(rule.minimum, rule.grade_members[0]))
         is_missing = any(it.status is Status.MISSING for it in covers)
         return Need(
@@ -141,13 +141,15 @@ class Advice:
             note=_note(act),
         )
 
-    def _at_hand(self, wanted: Master, rules: Rules) -> int:
-        """Return how many frames that a master of tonight would combine are there already."""
+    def _at_hand(self, wanted: Master, rules: Rules, flats: str) -> int:
+        """Return how many frames that a master of tonight would combine are there already, of one light if flats."""
         rule = rules.master(wanted.kind)
         group = Group(wanted.camera, wanted.kind, wanted.configuration, wanted.filter_name)
         frames = self._view.usable_frames(group, groups.night_before(self._tonight, rule.window_d), self._tonight)
         frames = [it for it in frames if cards.fit(it.cards, wanted.cards, rules.match(wanted.kind))]
-        if wanted.kind is not Kind.FLAT:
+        if wanted.kind is Kind.FLAT:
+            frames = max(groups.by_light(frames, flats), key=len)
+        else:
             frames = [it for it in frames if _is_near(it.ccd_temp_c, wanted.ccd_temp_c, groups.CLUSTER_TEMP_C)]
         if wanted.kind is Kind.DARK:
             reach_s = exposure_reach(rules.matching)(wanted.exposure_s or 0.0)
