@@ -56,9 +56,9 @@ class Camera:
     ``flats``: which of them make a master flat; ``combined`` takes pixels from the dome, what is smooth from twilight.
     ``requires``: steps without which a product is only provisional. ``extra_match``: header keywords that must be equal
     between a frame and its calibrations, beyond the configuration. ``masters`` and ``matching`` are the full rules of a
-    camera that has some of its own; None means those of all (``Settings.rules_of``). ``nonlinearity``: c1, c2, ... (1/ADU, 1/ADU**2, ...)
-    in x (1 + c1 x + c2 x**2 + ...), the true signal where x ADU were read above the bias; a raw sample above
-    ``linear_max_adu`` is marked nonlinear.
+    camera that has some of its own; None means those of all (``Settings.rules_of``). ``nonlinearity``: c1, c2, ...
+    (1/ADU, 1/ADU**2, ...) in x (1 + c1 x + c2 x**2 + ...), the true signal where x ADU were read above the bias; a raw
+    sample above ``linear_max_adu`` is marked nonlinear.
     """
 
     name: str = key()
