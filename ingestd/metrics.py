@@ -241,6 +241,14 @@ METRICS: tuple[MetricDeclaration, ...] = (
         _JANESICK,
     ),
     MetricDeclaration(
+        "cosmic_ray_pixels",
+        "pixels",
+        "frame",
+        (Kind.LIGHT,),
+        "Pixels hit by cosmic rays, where the camera's settings ask for them",
+        "van Dokkum 2001, L.A.Cosmic",
+    ),
+    MetricDeclaration(
         "sky_level_adu",
         "ADU",
         "frame",

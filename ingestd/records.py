@@ -529,6 +529,17 @@ class Arithmetic:
 
 
 @dataclass(frozen=True, slots=True)
+class CosmicFilter:
+    """How cosmic rays are looked for in a science frame (L.A.Cosmic), and whether they are cleaned or only flagged."""
+
+    mode: Literal["flag", "clean"]
+    sigclip: float
+    sigfrac: float
+    objlim: float
+    niter: int
+
+
+@dataclass(frozen=True, slots=True)
 class MasterInput:
     """A master that a worker must read: where it lies (absolute) and how it is to be used; ``cut`` as in ``Match``.
 
@@ -651,7 +662,7 @@ class ReduceFrame:
     """Reduce one science frame; ``skipped`` and ``not_needed`` pair a step with the reason why it has no master.
 
     ``electronics`` is empty where one amplifier reads the frame: ``gain_e_per_adu`` and ``read_noise_e`` are its own,
-    else a mean gain and the read noise of the settings.
+    else a mean gain and the read noise of the settings. ``cosmics`` is None where none are looked for.
     """
 
     job_id: str
@@ -666,6 +677,7 @@ class ReduceFrame:
     product: str
     electronics: tuple[Electronics, ...] = ()
     linearity: Linearity | None = None
+    cosmics: CosmicFilter | None = None
 
 
 Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame

@@ -26,7 +26,7 @@ from ingestd.rules import groups
 
 _MAX_AMPLIFIERS = 64
 _LETTERS = {"bias": "B", "dark": "D", "flat": "F"}
-OURS = ("BUNIT", "CALSTAT", "PEDESTAL", "INGSTATE", "FRAMEID", "EGAIN", "RDNOISEA")
+OURS = ("BUNIT", "CALSTAT", "PEDESTAL", "INGSTATE", "FRAMEID", "EGAIN", "RDNOISEA", "COSMICS", "COSMICNP")
 
 
 def master_cards(job: BuildMaster) -> list[bytes]:
@@ -165,12 +165,15 @@ def gain_cards(plane: Plane, calibration: PlaneCalibration) -> list[bytes]:
     return cards
 
 
-def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step], first: Plane) -> list[bytes]:
+def product_cards(
+    raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step], first: Plane, cosmic_px: int | None
+) -> list[bytes]:
     """Return the primary cards of a product: those of the raw frame that still hold, then what was done to it.
 
     Of the choice of masters only what follows from the frame and the chosen masters is told: how each was matched, how
     far it is, and the values of both that were compared. The ranked alternatives and the tolerances stay in the
     catalogue: they change while the product, and with it the bytes under its address, stays the same.
+    ``cosmic_px`` is how many pixels were hit by cosmic rays, None if none were looked for.
     """
     applied = {step.name for step in steps if step.status == "applied"}
     carried = {master.kind.value for master in job.member.masters if master.kind.value in applied}
@@ -190,6 +193,9 @@ def product_cards(raw: Sequence[bytes], job: ReduceFrame, steps: Sequence[Step],
         cards.append(("EGAIN", job.gain_e_per_adu, f"e-/adu used; {job.gain_source}"[:47]))
     for master in job.member.masters:
         cards += _master_entries(master)
+    if job.cosmics is not None and cosmic_px is not None:
+        cards.append(("COSMICS", job.cosmics.mode, "cosmic rays: flagged, or cleaned as well"))
+        cards.append(("COSMICNP", cosmic_px, "pixels hit by cosmic rays"))
     lines = [f"ingestd {step.name}: {step.status}{': ' if step.detail else ''}{step.detail}" for step in steps]
     lines += [_compared(job.member.frame, master) for master in job.member.masters]
     own = [card(*entry) for entry in cards]

@@ -15,7 +15,7 @@ from ingestd.jobs.calibrating import gain_of, gain_scales
 from ingestd.jobs.inputs import opened, planes_of
 from ingestd.pixels import reference
 from ingestd.pixels.blocks import Float32, Float64
-from ingestd.records import BuildMaster, FrameInput, Kind, MasterInput, ReduceFrame
+from ingestd.records import BuildMaster, FrameInput, Kind, MaskBit, MasterInput, ReduceFrame
 from ingestd.settings import Limits
 
 Image = NDArray[Any]
@@ -54,18 +54,18 @@ def differences(job: BuildMaster | ReduceFrame, path: Path, limits: Limits) -> t
     with ExitStack() as stack:
         members = job.members if isinstance(job, BuildMaster) else (job.member,)
         sources = [(member, stack.enter_context(opened(member, limits))) for member in members]
-        return tuple(
-            _difference(number, plane.signal, _reference(job, sources, number), str(plane.cards.get("BUNIT", "")))
-            for number, plane in enumerate(ours)
-        )
+        return tuple(_difference(number, plane, _reference(job, sources, number)) for number, plane in enumerate(ours))
 
 
-def _difference(number: int, ours: Float32, theirs: Float64, unit: str) -> Difference:
-    """Return the largest difference of one plane."""
+def _difference(number: int, plane: fitsfile.MasterPlane, theirs: Float64) -> Difference:
+    """Return the largest difference of one plane, cleaned pixels left out."""
+    ours, unit = plane.signal, str(plane.cards.get("BUNIT", ""))
     if ours.shape != theirs.shape:
         raise ValueError(f"the reference has the shape {theirs.shape}, the file {ours.shape}")
     apart = np.abs(ours - theirs)
     apart[~np.isfinite(apart)] = 0.0
+    if plane.mask is not None:
+        apart[(plane.mask & np.uint8(MaskBit.INTERPOLATED)) != 0] = 0.0
     y, x = (int(place) for place in np.unravel_index(int(np.argmax(apart)), apart.shape))
     return Difference(number, float(apart[y, x]), float(np.median(apart)), y, x, float(np.nanmedian(theirs)), unit)
 

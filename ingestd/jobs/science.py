@@ -7,6 +7,7 @@ from pathlib import Path
 from ingestd.doors import fitsfile
 from ingestd.jobs import headers
 from ingestd.jobs.calibrating import calibrations_of, steps_of
+from ingestd.jobs.cosmics import Hits, find_cosmics
 from ingestd.jobs.counting import sampled_overscan
 from ingestd.jobs.inputs import opened
 from ingestd.jobs.measuring import figures, metric, plane_label, temperature_metrics
@@ -25,15 +26,16 @@ def reduce_frame(job: ReduceFrame, limits: Limits) -> Outcome:
     metrics: list[Metric] = list(temperature_metrics(frame))
     with opened(job.member, limits) as source:
         calibrations = calibrations_of(job, source.planes)
-        steps = steps_of(job, calibrations, source.planes)
-        hdus, places = fitsfile.lay_out(
-            headers.product_cards(source.cards(), job, steps, frame.planes[0]), _images(job, source, calibrations)
-        )
+        rays = find_cosmics(job, source.planes, calibrations)
+        metrics += rays.metrics
+        steps = [*steps_of(job, calibrations, source.planes), *rays.steps]
+        cards = headers.product_cards(source.cards(), job, steps, frame.planes[0], rays.number)
+        hdus, places = fitsfile.lay_out(cards, _images(job, source, calibrations))
         with fitsfile.ProductWriter(Path(job.product), hdus) as writer:
-            for plane, reader, calibration, place in zip(
-                frame.planes, source.planes, calibrations, places, strict=True
+            for plane, reader, calibration, place, hits in zip(
+                frame.planes, source.planes, calibrations, places, rays.hits, strict=True
             ):
-                metrics += _reduce_plane(job, plane, reader, calibration, writer, place)
+                metrics += _reduce_plane(job, plane, reader, calibration, writer, place, hits)
             source.check_unchanged()
             sha256, size = writer.commit()
     return Outcome(
@@ -72,6 +74,7 @@ def _reduce_plane(
     calibration: PlaneCalibration,
     writer: fitsfile.ProductWriter,
     place: fitsfile.ImageHdus,
+    hits: Hits | None,
 ) -> list[Metric]:
     """Reduce one plane into the product and return its figures."""
     parts = parts_of(plane, job.member.frame.configuration.bayer)
@@ -79,6 +82,8 @@ def _reduce_plane(
     boxes = [SkyBoxes(gain or 1.0) for gain in gains]
 
     def write_block(first_row: int, signal: Float32, uncertainty: Float32 | None, mask: Mask) -> None:
+        if hits is not None:
+            hits.mark(first_row, signal, uncertainty, mask)
         writer.write(place.signal, first_row, signal)
         if uncertainty is not None and place.uncertainty is not None:
             writer.write(place.uncertainty, first_row, uncertainty)

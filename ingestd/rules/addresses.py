@@ -18,6 +18,7 @@ from ingestd.records import (
     Arithmetic,
     BuildMaster,
     Calibration,
+    CosmicFilter,
     FrameInput,
     FrameRecord,
     Group,
@@ -28,7 +29,7 @@ from ingestd.records import (
     ReduceFrame,
 )
 from ingestd.rules import groups
-from ingestd.settings import Settings
+from ingestd.settings import Camera, Settings
 
 
 def arithmetic_of(settings: Settings) -> Arithmetic:
@@ -45,6 +46,19 @@ def arithmetic_of(settings: Settings) -> Arithmetic:
         hot_rate_e=settings.masters.hot_rate_e,
         noisy_sigma=settings.masters.noisy_sigma,
         overscan_degree=settings.reduction.overscan_degree if settings.reduction.overscan_fit == "polynomial" else None,
+    )
+
+
+def cosmics_of(camera: Camera) -> CosmicFilter | None:
+    """Return how cosmic rays are looked for in science frames of a camera, None if not at all."""
+    if camera.cosmics == "off":
+        return None
+    return CosmicFilter(
+        mode="clean" if camera.cosmics == "clean" else "flag",
+        sigclip=camera.cosmics_sigclip,
+        sigfrac=camera.cosmics_sigfrac,
+        objlim=camera.cosmics_objlim,
+        niter=camera.cosmics_niter,
     )
 
 
@@ -71,7 +85,7 @@ def of_master(job: BuildMaster) -> str:
 
 
 def of_reduction(job: ReduceFrame) -> str:
-    """Return the address of a product: the frame, its masters, gain, arithmetic and algorithm."""
+    """Return the address of a product: the frame, its masters, gain, arithmetic, cosmic rays and algorithm."""
     return _digest(
         "reduce",
         ALGORITHMS["reduce"],
@@ -83,6 +97,7 @@ def of_reduction(job: ReduceFrame) -> str:
         astuple(job.arithmetic),
         *([[astuple(it) for it in job.electronics]] if job.electronics else []),
         *_linearity(job),
+        *([astuple(job.cosmics)] if job.cosmics else []),
     )
 
 

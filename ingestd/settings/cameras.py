@@ -59,6 +59,8 @@ class Camera:
     camera that has some of its own; None means those of all (``Settings.rules_of``). ``nonlinearity``: c1, c2, ...
     (1/ADU, 1/ADU**2, ...) in x (1 + c1 x + c2 x**2 + ...), the true signal where x ADU were read above the bias; a raw
     sample above ``linear_max_adu`` is marked nonlinear.
+    ``cosmics`` looks for cosmic rays in science frames by L.A.Cosmic, whose parameters follow under the names that
+    astroscrappy gives them.
     """
 
     name: str = key()
@@ -75,6 +77,11 @@ class Camera:
     linear_max_adu: float | None = key(None, low=1, high=1e10)
     overscan_section: str | None = key(None)
     trim_section: str | None = key(None)
+    cosmics: str = key("off", choices=("off", "flag", "clean"))
+    cosmics_sigclip: float = key(4.5, low=1, high=100)
+    cosmics_sigfrac: float = key(0.3, low=0.01, high=1)
+    cosmics_objlim: float = key(5.0, low=0, high=1000)
+    cosmics_niter: int = key(4, low=1, high=20)
     amplifiers: tuple[Amplifier, ...] = key(())
     keywords: Keywords = key(Keywords())
     masters: MasterRules | None = key(None)

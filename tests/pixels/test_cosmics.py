@@ -53,6 +53,26 @@ def assert_as_oracle(image, mask=None, *, gain=1.0, read_noise_e=5.0, saturation
 # by hand
 
 
+def test_scatter_is_that_of_the_good_neighbours():
+    image = np.tile(np.float32([96, 98, 100, 102, 104]), (15, 3))
+    image[7, 7] = 5000
+    found = detect_cosmics(image, **SENSOR)
+    assert np.argwhere(found.mask).tolist() == [[7, 7]]
+    # five rows of 96, 98, 100, 102, 104 without the middle one: 2 x 5 x (4**2 + 2**2) = 200 over 24 - 1
+    assert found.scatter == pytest.approx([math.sqrt(200 / 23)], rel=1e-6)
+
+
+def test_scatter_of_less_than_two_good_neighbours_is_not_known():
+    image = np.full((15, 15), 100, np.float32)
+    image[7, 7] = 5000
+    mask = np.ones(image.shape, bool)
+    mask[5:10, 5:10] = False  # grown by one pixel: 3 x 3 remain
+    assert detect_cosmics(image, **SENSOR, mask=mask).scatter == pytest.approx([0.0])
+    mask = np.ones(image.shape, bool)
+    mask[6:9, 6:9] = False
+    assert np.isnan(detect_cosmics(image, **SENSOR, mask=mask).scatter).all()
+
+
 def test_single_pixel_on_a_flat_background_is_found_and_takes_its_neighbours_value():
     image = np.full((40, 50), 100.0, np.float32)
     image[20, 30] = 1000

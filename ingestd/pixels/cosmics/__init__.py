@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ingestd.pixels.cosmics.bound import Bound
+from ingestd.pixels.cosmics.cleaning import scatter
 from ingestd.pixels.cosmics.detecting import Limits, flag_and_clean
 from ingestd.pixels.cosmics.excluding import exclude
 from ingestd.pixels.cosmics.exposure import UNFLAGGED_PX, Flags, Float32
@@ -52,10 +53,15 @@ class Cosmics:
     cleaned : ndarray of float32, shape (ny, nx), or None
         The image in its own unit, hit pixels replaced by the mean of the good ones of their 5 x 5 neighbours, all
         others as they were. None if it was not asked for.
+    scatter : ndarray of float32, shape (n,), or None
+        For each hit pixel, in the order of ``np.flatnonzero(mask)``, the standard deviation (ddof = 1) of the good ones
+        of its neighbours, in the unit of the image: how far the true value may be from their mean. NaN where fewer than
+        two are good.
     """
 
     mask: Flags
     cleaned: Float32 | None
+    scatter: Float32 | None
 
 
 def detect_cosmics(
@@ -96,7 +102,7 @@ def detect_cosmics(
     niter : int
         Iterations at most; fewer if one finds nothing new.
     clean : bool
-        False: no cleaned image.
+        False: no cleaned image and no scatter.
 
     Returns
     -------
@@ -136,7 +142,11 @@ def detect_cosmics(
         exclude(loaded, bad, np.float32(saturation_e))
         limits = Limits(np.float32(sigclip), np.float32(sigclip) * np.float32(sigfrac), np.float32(objlim))
         flag_and_clean(loaded.exposure, Bound(loaded.exposure, loaded.lowest), limits, niter)
-    return Cosmics(loaded.exposure.flagged, _cleaned(pixels, loaded, gain) if clean else None)
+    exposure = loaded.exposure
+    if not clean:
+        return Cosmics(exposure.flagged, None, None)
+    spread = scatter(exposure, np.flatnonzero(exposure.flagged)) / gain
+    return Cosmics(exposure.flagged, _cleaned(pixels, loaded, gain), spread)
 
 
 def _checked(image: ArrayLike, mask: ArrayLike | None) -> tuple[NDArray[np.generic], Flags | None]:

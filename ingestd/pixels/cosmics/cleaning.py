@@ -1,4 +1,4 @@
-"""Replacing cosmic rays by the mean of their good neighbours."""
+"""Replacing cosmic rays by the mean of their good neighbours, and how much these differ."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Cleaner:
         """Return the means of the good neighbours' electrons and of their variances."""
         total, total_variance, count = np.zeros((3, pixels.size), np.float32)
         for batch in batches(pixels.size, _BATCH):
-            for electrons, is_good in zip(*self._neighbours(pixels[batch]), strict=True):
+            for electrons, is_good in zip(*_neighbours(self._exposure, pixels[batch]), strict=True):
                 total[batch] += np.where(is_good, electrons, np.float32(0))
                 total_variance[batch] += np.where(is_good, electrons + self._exposure.read_variance, np.float32(0))
                 count[batch] += is_good
@@ -71,17 +71,33 @@ class Cleaner:
             total_variance[lone] = total[lone] + self._exposure.read_variance
         return total / count, total_variance / count
 
-    def _neighbours(self, pixels: Pixels) -> tuple[Float32, Flags]:
-        """Return the 25 pixels around each, row by row, and which of them are good; shape (25, n)."""
-        exposure, width = self._exposure, 2 * _REACH_PX + 1
-        corners = pixels - _REACH_PX * (exposure.shape[1] + 1)
-        planes = (exposure.electrons, exposure.flagged, exposure.excluded)
-        electrons, flagged, excluded = (gathered(plane, corners, width).reshape(-1, pixels.size) for plane in planes)
-        return electrons, ~(flagged | excluded)
-
     def _background(self) -> np.float32:
         """Return the median of the good pixels before anything was cleaned."""
         electrons = self._exposure.electrons.copy()
         for pixels, values in self._struck:
             electrons.ravel()[pixels] = values
         return lower_median(electrons[~self._exposure.excluded])
+
+
+def scatter(exposure: Exposure, pixels: Pixels) -> Float32:
+    """Return the standard deviation (ddof = 1) of the good neighbours of flagged pixels, electron, shape (n,).
+
+    NaN where fewer than two are good.
+    """
+    spread = np.empty(pixels.size, np.float32)
+    for batch in batches(pixels.size, _BATCH):
+        electrons, is_good = _neighbours(exposure, pixels[batch])
+        values, count = np.where(is_good, electrons, np.float32(0)).astype(np.float64), is_good.sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviations = np.where(is_good, values - values.sum(axis=0) / count, 0)
+            spread[batch] = np.sqrt((deviations**2).sum(axis=0) / np.maximum(count - 1, 0))
+    return spread
+
+
+def _neighbours(exposure: Exposure, pixels: Pixels) -> tuple[Float32, Flags]:
+    """Return the 25 pixels around each, row by row, and which of them are good; shape (25, n)."""
+    width = 2 * _REACH_PX + 1
+    corners = pixels - _REACH_PX * (exposure.shape[1] + 1)
+    planes = (exposure.electrons, exposure.flagged, exposure.excluded)
+    electrons, flagged, excluded = (gathered(plane, corners, width).reshape(-1, pixels.size) for plane in planes)
+    return electrons, ~(flagged | excluded)

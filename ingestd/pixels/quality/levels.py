@@ -98,6 +98,11 @@ def saturated_pixels(pixels: Pixels, saturation_adu: float) -> Estimate:
     return Estimate(float(sum(int(np.count_nonzero(rows >= saturation_adu)) for rows in pixels)), None)
 
 
+def cosmic_ray_pixels(hits: NDArray[np.bool_]) -> Estimate:
+    """Return the number of pixels hit by cosmic rays, True in ``hits`` of shape (ny, nx) (a count, no error)."""
+    return Estimate(float(np.count_nonzero(hits)), None)
+
+
 def floor_pixels(pixels: Pixels) -> Estimate:
     """Return the number of pixels that share the smallest value, if that lies far below the frame (a count, no error).
 

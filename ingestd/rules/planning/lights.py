@@ -63,6 +63,7 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         product="",
         electronics=amplifiers,
         linearity=linearity,
+        cosmics=addresses.cosmics_of(camera),
     )
     job_id = addresses.of_reduction(job)
     if desk.view.current_reduction(frame.frame_id) == job_id:

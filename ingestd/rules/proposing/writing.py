@@ -98,11 +98,12 @@ def _masters(masters: Masters, reasons: Mapping[str, str]) -> list[str]:
 def _camera(proposal: CameraProposal) -> str:
     """Return one [[camera]] with its keywords."""
     camera, reasons = proposal.camera, proposal.reasons
+    plain = Camera(camera.name)
     lines = ["[[camera]]"]
     always = {"name", "directories", "dark_policy", "requires"}
     for item in fields(Camera):
         value = getattr(camera, item.name)
-        if is_dataclass(value) or (item.name not in always and (not value or value == item.default)):
+        if is_dataclass(value) or (item.name not in always and value == getattr(plain, item.name)):
             continue
         lines += _entry(item.name, value, reasons.get(item.name, ""))
     own = [each for each in proposal.suggestions if not each.key.startswith("keywords.")]
