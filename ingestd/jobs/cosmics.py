@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.jobs import threads
 from ingestd.jobs.measuring import metric, plane_label
 from ingestd.jobs.parts import is_mosaic
 from ingestd.pixels import quality
@@ -206,7 +207,8 @@ def _reduced(reader: RowReader, calibration: PlaneCalibration, shape: tuple[int,
         signal[first_row : first_row + len(rows)] = rows
         mask[first_row : first_row + len(rows)] = bits
 
-    reduce_plane(reader, without_noise, keep)
+    with threads.pool() as pool:
+        reduce_plane(reader, without_noise, keep, parts=threads.THREADS, each=pool.map)
     return signal, mask
 
 

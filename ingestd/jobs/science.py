@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ingestd.doors import fitsfile
-from ingestd.jobs import headers
+from ingestd.jobs import headers, threads
 from ingestd.jobs.calibrating import calibrations_of, steps_of
 from ingestd.jobs.cosmics import Hits, find_cosmics
 from ingestd.jobs.counting import sampled_overscan
@@ -15,7 +17,7 @@ from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, part
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.quality import Estimate, SkyBoxes
-from ingestd.pixels.steps import PlaneCalibration, reduce_plane
+from ingestd.pixels.steps import PlaneCalibration, ReducedPlane, reduce_plane
 from ingestd.records import Metric, Outcome, Plane, ReduceFrame
 from ingestd.settings import Limits
 
@@ -32,12 +34,17 @@ def reduce_frame(job: ReduceFrame, limits: Limits) -> Outcome:
         cards = headers.product_cards(source.cards(), job, steps, frame.planes[0], rays.number)
         hdus, places = fitsfile.lay_out(cards, _images(job, source, calibrations))
         with fitsfile.ProductWriter(Path(job.product), hdus) as writer:
-            for plane, reader, calibration, place, hits in zip(
-                frame.planes, source.planes, calibrations, places, rays.hits, strict=True
-            ):
-                metrics += _reduce_plane(job, plane, reader, calibration, writer, place, hits)
+            figures_of = [
+                _reduce_plane(job, plane, reader, calibration, writer, place, hits)
+                for plane, reader, calibration, place, hits in zip(
+                    frame.planes, source.planes, calibrations, places, rays.hits, strict=True
+                )
+            ]
             source.check_unchanged()
-            sha256, size = writer.commit()
+            with threads.pool() as pool:
+                committed = pool.submit(writer.commit)  # waits for the disk, while the figures need the processor
+                metrics += [it for plane_figures in figures_of for it in plane_figures()]
+                sha256, size = committed.result()
     return Outcome(
         job.job_id,
         "done",
@@ -75,11 +82,10 @@ def _reduce_plane(
     writer: fitsfile.ProductWriter,
     place: fitsfile.ImageHdus,
     hits: Hits | None,
-) -> list[Metric]:
-    """Reduce one plane into the product and return its figures."""
+) -> Callable[[], list[Metric]]:
+    """Reduce one plane into the product and return what gives its figures."""
     parts = parts_of(plane, job.member.frame.configuration.bayer)
-    gains = [_conversion(calibration, part) for part in parts]
-    boxes = [SkyBoxes(gain or 1.0) for gain in gains]
+    boxes = [SkyBoxes(_conversion(calibration, part) or 1.0) for part in parts]
 
     def write_block(first_row: int, signal: Float32, uncertainty: Float32 | None, mask: Mask) -> None:
         if hits is not None:
@@ -90,10 +96,25 @@ def _reduce_plane(
         if place.mask is not None:
             writer.write(place.mask, first_row, mask)
         for part, own in zip(parts, boxes, strict=True):
-            own.add(part.of_image(first_row, signal), part.of_image(first_row, mask))
+            own.add(part.of_image(first_row, signal), part.of_image(first_row, mask), first_row)
 
-    counts = reduce_plane(reader, calibration, write_block)
+    with threads.pool() as pool:
+        counts = reduce_plane(reader, calibration, write_block, parts=threads.THREADS, each=pool.map)
+    return partial(_plane_metrics, job, plane, reader, calibration, counts, parts, boxes)
+
+
+def _plane_metrics(
+    job: ReduceFrame,
+    plane: Plane,
+    reader: RowReader,
+    calibration: PlaneCalibration,
+    counts: ReducedPlane,
+    parts: Sequence[Part],
+    boxes: Sequence[SkyBoxes],
+) -> list[Metric]:
+    """Return the figures of a plane that was reduced."""
     label = plane_label(job.member.frame, plane)
+    gains = [_conversion(calibration, part) for part in parts]
     metrics = [
         metric("saturated_pixels", Estimate(float(counts.saturated), None), label),
         *_overscan_metrics(plane, reader, calibration, label),

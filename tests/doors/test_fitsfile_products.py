@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,28 @@ def test_what_is_not_committed_is_removed(tmp_path):
     with pytest.raises(ZeroDivisionError), ProductWriter(tmp_path / "product.fits", hdus):
         raise ZeroDivisionError
     assert names(tmp_path) == []
+
+
+def test_threads_may_share_a_product(tmp_path):
+    """Four threads write the rows of three large images as they come; hash and bytes are those of one thread."""
+    shape = (2048, 512)
+    planes = [np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape) * factor for factor in (1, 2)]
+    planes.append((planes[0] % 251).astype(np.uint8))
+    hdus, places = lay_out([], [ImageSpec(shape, "adu")])
+    numbers = (places[0].signal, places[0].uncertainty, places[0].mask)
+    hashes = []
+    for threads in (1, 4):
+        path = tmp_path / f"{threads}.fits"
+        with ProductWriter(path, hdus) as product, ThreadPoolExecutor(threads) as pool:
+
+            def put(first, product=product):
+                for number, plane in zip(numbers, planes, strict=True):
+                    product.write(number, first, plane[first : first + 64])
+
+            list(pool.map(put, range(0, shape[0], 64)))
+            hashes.append(product.commit())
+        assert hashes[-1][0] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert hashes[0] == hashes[1]
 
 
 def test_product_with_missing_rows_is_refused(tmp_path):

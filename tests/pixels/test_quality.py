@@ -244,6 +244,17 @@ def test_sky_of_a_frame_in_electrons_is_given_in_adu():
     assert sky_noise_adu(boxes).value == pytest.approx(sky_noise_adu(frame).value / 2)
 
 
+def test_sky_does_not_depend_on_the_order_in_which_blocks_come():
+    frame = sky_frame(100.0, 7.0)
+    figures = []
+    for starts in (range(0, 400, 64), (128, 0, 384, 64, 256, 192, 320)):
+        boxes = SkyBoxes()
+        for start in starts:
+            boxes.add(frame[start : start + 64], first_row=start)
+        figures.append(boxes.figures())
+    assert figures[0] == figures[1] == (sky_level_adu(frame), sky_noise_adu(frame))
+
+
 def test_masked_pixels_are_not_sky():
     frame = sky_frame(100.0, 7.0)
     mask = np.zeros(frame.shape, np.uint8)

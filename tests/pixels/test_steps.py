@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import ccdproc
@@ -295,14 +296,6 @@ def test_any_block_size_gives_the_same_bits(block_px):
     assert whole[3] == parts[3]
 
 
-def test_rows_can_be_shared():
-    raw, calibration = overscanned()
-    whole, top, bottom = (reduce(raw, calibration, rows=rows) for rows in (None, (0, 13), (13, 30)))
-    for number in range(3):
-        assert np.array_equal(whole[number], np.concatenate([top[number], bottom[number]]))
-    assert whole[3].saturated == top[3].saturated + bottom[3].saturated > 0
-
-
 def test_calibrated_rows_are_those_of_the_reduction():
     raw, calibration = overscanned()
     reader = CalibratedReader(ArrayReader(raw), calibration)
@@ -514,3 +507,43 @@ def test_mean_of_the_pulls_at_low_signal_is_the_known_bias():
     variance = 300 + 36 + 1.3**2 / 12
     # 262144 pixels: 0.002 of statistical error; the next orders of the expansion are of 1 / V**1.5.
     assert found.mean() == pytest.approx(-1 / (2 * np.sqrt(variance)), abs=0.01)
+
+
+def test_result_does_not_depend_on_the_threads_that_share_a_plane():
+    rng = np.random.default_rng(8)
+    raw = rng.integers(900, 3000, (50, 70)).astype(np.uint16)
+    calibration = PlaneCalibration(
+        overscan=Section(0, 50, 60, 70),
+        trim=Section(2, 48, 0, 60),
+        bias=rng.normal(10, 1, (46, 60)).astype(np.float32),
+        gain_e_per_adu=1.5,
+        read_noise_e=5.0,
+        saturation_adu=2900.0,
+    )
+
+    def reduced(parts, each):
+        planes = np.empty((2, 46, 60), np.float32), np.empty((46, 60), np.uint8)
+
+        def keep(first_row, signal, uncertainty, mask):
+            rows = np.s_[first_row : first_row + len(signal)]
+            planes[0][0, rows], planes[0][1, rows], planes[1][rows] = signal, uncertainty, mask
+
+        return reduce_plane(ArrayReader(raw), calibration, keep, parts=parts, each=each, block_px=210), planes
+
+    counts, (values, mask) = reduced(1, map)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            shared, (theirs, bits) = reduced(4, pool.map)
+            assert shared == counts
+            np.testing.assert_array_equal(theirs, values)
+            np.testing.assert_array_equal(bits, mask)
+
+
+def test_error_in_one_of_several_threads_is_raised():
+    def refuse(first_row, *_):
+        if first_row >= 20:
+            raise OSError("no room")
+
+    raw = np.full((50, 70), 1000, np.uint16)
+    with ThreadPoolExecutor(2) as pool, pytest.raises(OSError, match="no room"):
+        reduce_plane(ArrayReader(raw), PlaneCalibration(), refuse, parts=2, each=pool.map, block_px=210)

@@ -12,8 +12,9 @@ import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -41,14 +42,20 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(slots=True)
 class _Place:
-    """Where an HDU lies in the file, and how many of its rows are there without a gap."""
+    """Where an HDU lies in the file, how many of its rows are there without a gap, and the spans that are ahead."""
 
     offset: int
     dtype: np.dtype[Any]
     shape: tuple[int, int]
     end: int
-    rows: int = 0
     contiguous: int = 0
+    ahead: dict[int, int] = field(default_factory=dict)
+
+    def note(self, first_row: int, last_row: int) -> None:
+        """Note that rows were written."""
+        self.ahead[first_row] = last_row
+        while self.contiguous in self.ahead:
+            self.contiguous = self.ahead.pop(self.contiguous)
 
 
 class ProductWriter:
@@ -82,6 +89,7 @@ class ProductWriter:
         self._hasher = ThreadPoolExecutor(1, "product-hash")
         self._syncer = ThreadPoolExecutor(1, "product-sync")
         self._unsynced = 0
+        self._noting = Lock()
         self._pending: list[Future[None]] = []
         try:
             _make_directory(path.parent)
@@ -104,7 +112,7 @@ class ProductWriter:
         self.abort()
 
     def write(self, hdu_index: int, first_row: int, array: NDArray[Any]) -> None:
-        """Write rows of the image of one HDU; every row is written once, best in order.
+        """Write rows of the image of one HDU; every row is written once, best nearly in order. For any thread.
 
         Parameters
         ----------
@@ -122,7 +130,7 @@ class ProductWriter:
         last_row = first_row + array.shape[0]
         if array.ndim != 2 or array.shape[1] != place.shape[1] or last_row > place.shape[0]:  # noqa: PLR2004
             raise ValueError(f"rows {first_row}:{last_row} of shape {array.shape} do not fit {place.shape}")
-        if array.dtype != place.dtype or first_row < place.contiguous:
+        if array.dtype != place.dtype or first_row < place.contiguous or first_row in place.ahead:
             raise ValueError(f"HDU {hdu_index} takes new rows of {place.dtype}, not {array.dtype} at {first_row}")
         offset = place.offset + first_row * place.shape[1] * place.dtype.itemsize
         try:
@@ -131,11 +139,10 @@ class ProductWriter:
                 _pwrite_all(self._fd, chunk, offset + start * place.dtype.itemsize)
         except OSError as error:
             raise self._failure(error) from error
-        place.rows += array.shape[0]
-        if first_row == place.contiguous:
-            place.contiguous = last_row
-        self._unsynced += array.nbytes
-        self._announce()
+        with self._noting:
+            place.note(first_row, last_row)
+            self._unsynced += array.nbytes
+            self._announce()
 
     def commit(self) -> tuple[str, int]:
         """Sync, rename, sync the directory; return the SHA-256 and the size in bytes.
@@ -146,8 +153,9 @@ class ProductWriter:
             If rows are missing.
         """
         for index, place in enumerate(self._places):
-            if place.rows != place.shape[0]:
-                raise ValueError(f"{self.path.name}: {place.rows} of {place.shape[0]} rows of HDU {index} were written")
+            if place.contiguous != place.shape[0]:
+                rows = place.contiguous + sum(last - first for first, last in place.ahead.items())
+                raise ValueError(f"{self.path.name}: {rows} of {place.shape[0]} rows of HDU {index} were written")
         try:
             for pending in self._pending:
                 pending.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,20 @@ class SkyBoxes:
 
     def __init__(self, gain_e_per_adu: float = 1.0) -> None:
         self._per_adu = gain_e_per_adu
-        self._means: list[NDArray[np.float64]] = []
-        self._variances: list[NDArray[np.float64]] = []
+        self._blocks: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
         self._figures: tuple[Estimate, Estimate] | None = None
 
-    def add(self, rows: NDArray[Any], mask: NDArray[Any] | None = None) -> None:
-        """Collect a block of rows, shape (n, nx); ``mask`` of the same shape is not 0 at bad pixels."""
+    def add(self, rows: NDArray[Any], mask: NDArray[Any] | None = None, first_row: int | None = None) -> None:
+        """Collect a block of rows.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, nx)
+        mask : ndarray, shape (n, nx), optional
+            Not 0 at bad pixels.
+        first_row : int, optional
+            Where the block belongs: several threads may add blocks in any order. By default behind those before.
+        """
         ny, nx = rows.shape[0] // _BOX * _BOX, rows.shape[1] // _BOX * _BOX
         if not ny or not nx:
             return
@@ -53,8 +62,9 @@ class SkyBoxes:
             difference *= difference
             sums = _across((cut[0::4] + cut[1::4]) + (cut[2::4] + cut[3::4]))
             squares = _across(difference[0::2] + difference[1::2])
-        self._means.append(sums / (_BOX * _BOX * self._per_adu))
-        self._variances.append(squares / (2 * _FREEDOM * self._per_adu**2))
+        place = len(self._blocks) if first_row is None else first_row
+        means, variances = sums / (_BOX * _BOX * self._per_adu), squares / (2 * _FREEDOM * self._per_adu**2)
+        self._blocks.append((place, means, variances))
 
     def figures(self) -> tuple[Estimate, Estimate]:
         """Return level and noise of the sky, ADU.
@@ -70,11 +80,12 @@ class SkyBoxes:
 
     def _measure(self) -> tuple[Estimate, Estimate]:
         """Return level and noise of the boxes so far."""
-        means = np.concatenate(self._means) if self._means else np.empty((0, 0))
+        ordered = sorted(self._blocks, key=itemgetter(0)) or [(0, np.empty((0, 0)), np.empty((0, 0)))]
+        means = np.concatenate([block[1] for block in ordered])
         sky = _free_of_sources(means)
         kept = means[sky]
         level = Estimate(float(kept.mean()), float(kept.std()) / math.sqrt(kept.size))
-        variance, number = mean_variance(np.concatenate(self._variances)[sky], _FREEDOM)
+        variance, number = mean_variance(np.concatenate([block[2] for block in ordered])[sky], _FREEDOM)
         noise = math.sqrt(variance)
         return level, Estimate(noise, noise / math.sqrt(2.0 * _FREEDOM * number))
 

@@ -7,7 +7,7 @@ is not linear is made so before: counts tell the charge, and with it the noise, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ingestd.pixels.steps import arithmetic
 from ingestd.pixels.steps.flats import Cells, EvenedReader, NormalisedFlat, central_level, flat_level, normalise_flat
 from ingestd.pixels.steps.illumination import illumination
 from ingestd.pixels.steps.overscan import Overscan, measure_overscan
-from ingestd.pixels.steps.plane import Amplifier, Block, PlaneCalibration, bands_of, check_plane, image_shape
+from ingestd.pixels.steps.plane import Amplifier, Band, Block, PlaneCalibration, bands_of, check_plane, image_shape
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ __all__ = [
 
 _BLOCK_PX = 1 << 18
 """Pixels of a row block: its buffers and the masters' rows stay in the caches, and calls are few."""
+
+Each = Callable[[Callable[[int], "NDArray[np.int64]"], Iterable[int]], Iterable["NDArray[np.int64]"]]
+"""Calls a function with each of several numbers, perhaps at the same time: ``map`` or that of a pool of threads."""
 
 WriteBlock = Callable[[int, Float32, Float32 | None, Mask], None]
 """Receives first row, signal, uncertainty or None, mask; may change the arrays, must not keep them."""
@@ -81,7 +84,7 @@ STEPS: tuple[StepRow, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ReducedPlane:
-    """What the pass over a plane counted, in pixels; passes over disjoint rows add up."""
+    """What the pass over a plane counted, in pixels."""
 
     pixels: int
     saturated: int
@@ -94,7 +97,8 @@ def reduce_plane(
     calibration: PlaneCalibration,
     write_block: WriteBlock,
     *,
-    rows: tuple[int, int] | None = None,
+    parts: int = 1,
+    each: Each = map,
     block_px: int = _BLOCK_PX,
 ) -> ReducedPlane:
     """Calibrate a plane in one pass over blocks of rows and hand each block on.
@@ -107,16 +111,19 @@ def reduce_plane(
         What to apply.
     write_block : callable
         Is given the first row in the trimmed image, the signal (electrons with a gain, else ADU), its standard
-        deviation or None, and the mask; arrays of shape (rows, nx). It may change them and must not keep them.
-    rows : (first, end), optional
-        Only these rows of the trimmed image: several threads may share a plane.
+        deviation or None, and the mask; arrays of shape (rows, nx). It may change them and must not keep them. Blocks
+        come from the first row to the last, with several parts nearly so and from several threads.
+    parts : int
+        How many take blocks at the same time, each with buffers of its own.
+    each : callable
+        ``map``, or that of a pool of ``parts`` threads. The result does not depend on either.
     block_px : int
         Pixels in a block. The result does not depend on it.
 
     Returns
     -------
     ReducedPlane
-        Counts over the rows of this pass.
+        Counts over the plane.
 
     Raises
     ------
@@ -124,13 +131,17 @@ def reduce_plane(
         If sections, masters and plane do not fit together (`check_plane`).
     """
     passage = _Passage(reader, calibration)
-    first, end = rows or (0, passage.shape[0])
-    counts = np.zeros(4, np.int64)
-    for block in passage.blocks(first, end, block_px):
-        uncertainty = np.sqrt(block.variance, out=block.variance) if calibration.has_uncertainty else None
-        counts += _count(block.mask, calibration.saturation_adu is not None)
-        write_block(block.first_row, block.signal, uncertainty, block.mask)
-    return ReducedPlane(*counts.tolist())
+    spans = iter(passage.spans(0, passage.shape[0], block_px))
+
+    def take(_part: int) -> NDArray[np.int64]:
+        counts = np.zeros(4, np.int64)
+        for block in passage.blocks(spans):
+            uncertainty = np.sqrt(block.variance, out=block.variance) if calibration.has_uncertainty else None
+            counts += _count(block.mask, calibration.saturation_adu is not None)
+            write_block(block.first_row, block.signal, uncertainty, block.mask)
+        return counts
+
+    return ReducedPlane(*np.sum(list(each(take, range(parts))), axis=0).tolist())
 
 
 class CalibratedReader:
@@ -180,7 +191,7 @@ class CalibratedReader:
 
     def read(self, first_row: int, out: Float32) -> None:
         """Fill ``out``, shape (rows, nx), float32, with calibrated values in ADU."""
-        for block in self._passage.blocks(first_row, first_row + len(out), _BLOCK_PX):
+        for block in self._passage.blocks(iter(self._passage.spans(first_row, first_row + len(out), _BLOCK_PX))):
             start = block.first_row - first_row
             out[start : start + len(block.signal)] = block.signal
 
@@ -195,20 +206,27 @@ class _Passage:
         self._bands = bands_of(reader, calibration)
         self.shape = image_shape(calibration, reader.shape)
 
-    def blocks(self, first: int, end: int, block_px: int) -> Iterator[Block]:
-        """Yield the rows ``first`` to ``end`` of the trimmed image, calibrated: one block, used again and again."""
-        width = self._reader.shape[1]
-        rows = max(1, min(end - first, block_px // width))
-        block = Block(rows, width, self.shape[1])
+    def spans(self, first: int, end: int, block_px: int) -> list[tuple[Band, int, int]]:
+        """Divide the rows ``first`` to ``end`` of the trimmed image: band, first row, number of rows of each block."""
+        rows = max(1, min(end - first, block_px // self._reader.shape[1]))
+        return [
+            (band, row, min(rows, min(end, band.end) - row))
+            for band in self._bands
+            for row in range(max(first, band.first), min(end, band.end), rows)
+        ]
+
+    def blocks(self, spans: Iterator[tuple[Band, int, int]]) -> Iterator[Block]:
+        """Yield the spans that nobody else has taken, calibrated: one block, used again and again."""
+        block = None
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for band in self._bands:
-                stop = min(end, band.end)
-                for row in range(max(first, band.first), stop, rows):
-                    block.place(band, row, min(rows, stop - row))
-                    block.read(self._reader)
-                    for apply in self._steps:
-                        apply(block, self._calibration)
-                    yield block
+            for band, row, rows in spans:
+                if block is None or rows > block.capacity:
+                    block = Block(rows, self._reader.shape[1], self.shape[1])
+                block.place(band, row, rows)
+                block.read(self._reader)
+                for apply in self._steps:
+                    apply(block, self._calibration)
+                yield block
 
 
 def _count(mask: Mask, may_saturate: bool) -> tuple[int, int, int, int]:  # noqa: FBT001 - a fact about the mask

@@ -274,7 +274,8 @@ class Block:
     ``frame`` holds the raw values of whole rows, float32, ADU, and is left as it was read; ``signal``, ``variance`` and
     ``scratch`` are float32, ``mask`` uint8, all of the trimmed width. ``levels`` is what the overscan of each piece of
     ``band`` says of the bias level: one number, or a column with one for each row. ``slope`` is by how much the signal
-    grew with its raw value where it was made linear, None where it was not.
+    grew with its raw value where it was made linear, None where it was not. ``capacity`` is the number of rows that
+    there is room for.
 
     Parameters
     ----------
@@ -285,6 +286,7 @@ class Block:
     """
 
     def __init__(self, rows: int, frame_width: int, width: int) -> None:
+        self.capacity = rows
         self._frame = np.empty((rows, frame_width), np.float32)
         self._signal, self._variance, self._scratch = np.empty((3, rows, width), np.float32)
         self._mask = np.empty((rows, width), np.uint8)
