@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingestd.doors.executors import ProcessExecutor
-from ingestd.jobs import Worker
+from ingestd.jobs import Worker, threads
 from ingestd.records import Job, Kind, MasterInput, Outcome, ReduceFrame
 from ingestd.settings import Limits
 from tests.bench import frames
 from tests.bench.orders import as_input, build_order, reduce_order
 
-__all__ = ["CarryOut", "ReduceFrame", "prepare", "reduce_order", "warm_worker"]
+__all__ = ["CarryOut", "OneThread", "ReduceFrame", "prepare", "reduce_order", "warm_worker"]
 
 CarryOut = Callable[[Job], Outcome]
 
 _MEMBERS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class OneThread:
+    """A worker that does not divide its work."""
+
+    limits: Limits
+
+    def __call__(self, job: Job) -> Outcome:
+        """Carry out a job."""
+        threads.THREADS = 1
+        return Worker(self.limits)(job)
+
+
 @contextlib.contextmanager
-def warm_worker() -> Iterator[CarryOut]:
+def warm_worker(run: Callable[[Job], Outcome] | None = None) -> Iterator[CarryOut]:
     """Start one worker process as the daemon does; yield what gives it an order and waits for the outcome."""
     limits = Limits()
-    executor = ProcessExecutor(1, Worker(limits), max_job_s=limits.max_job_s, max_worker_bytes=limits.max_worker_bytes)
+    run = run or Worker(limits)
+    executor = ProcessExecutor(1, run, max_job_s=limits.max_job_s, max_worker_bytes=limits.max_worker_bytes)
 
     def carry_out(job: Job) -> Outcome:
         executor.submit(job)

@@ -9,8 +9,11 @@ import pickle
 import sys
 from pathlib import Path
 
-from ingestd.records import BuildMaster, FrameInput, Group, Kind, MasterInput, Outcome, ReduceFrame
+from ingestd.records import BuildMaster, CosmicFilter, FrameInput, Group, Kind, MasterInput, Outcome, ReduceFrame
 from tests.bench.frames import ARITHMETIC, CAMERA, GAIN_E_PER_ADU, READ_NOISE_E, record_of
+
+COSMICS = CosmicFilter("clean", sigclip=4.5, sigfrac=0.3, objlim=5.0, niter=4)
+"""As in config.toml."""
 
 
 def build_order(kind: Kind, product: Path, paths: list[Path], masters: tuple[MasterInput, ...] = ()) -> BuildMaster:

@@ -61,8 +61,7 @@ class Service:
     @property
     def workers(self) -> list[int]:
         """Process ids of the children that live."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        return children_of(self.process.pid)
 
     def status(self) -> dict[str, Any] | None:
         """Return what ``ingestd status --json`` says, or None while there is no database."""
@@ -97,11 +96,11 @@ class Service:
         raise TimeoutError(f"not done after {limit_s:.0f} s: {self.status()}; see {self.directory / 'log'}")
 
 
-def fresh(directory: Path) -> Path:
-    """Make a directory for a daemon, with an empty directory to be watched, and return it."""
+def fresh(directory: Path, camera: str = "") -> Path:
+    """Make a directory for a daemon, with an empty directory to be watched and more keys for the camera; return it."""
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "incoming").mkdir(parents=True)
-    (directory / "config.toml").write_text(_CONFIG)
+    (directory / "config.toml").write_text(_CONFIG + camera)
     return directory
 
 
@@ -144,6 +143,11 @@ def _started(directory: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], 
             process.wait()
             raise
         return process, time.perf_counter() - begun
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of the children of a process' main thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def resident_mib(pid: int) -> float:
