@@ -134,10 +134,10 @@ def test_commands_and_options_exist():
                 is_flag = next(param for param in command.params if token in param.opts).is_flag
                 tokens = tokens if is_flag else tokens[1:]
             elif isinstance(command, click.Group):
-                assert token in command.commands, text
-                command = command.commands[token]
+                assert token in command.list_commands(None), text
+                command = command.get_command(None, token)
         seen.add(command.name)
-    missing = {name for name in program.commands if name != "config"} | {"check", "show"}
+    missing = {name for name in program.list_commands(None) if name != "config"} | {"check", "show"}
     assert missing - seen == set(), "every command is mentioned"
 
 

@@ -11,22 +11,13 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 an
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from ingestd.cli.covering import coverage
-from ingestd.cli.deciding import accept, decisions, pin, reject, restore
-from ingestd.cli.demonstrating import demo
-from ingestd.cli.explaining import explain
-from ingestd.cli.exporting import export, query
-from ingestd.cli.initialising import init
-from ingestd.cli.mapping import badpixels
-from ingestd.cli.operating import requeue
 from ingestd.cli.options import DEFAULT_CONFIG, config_option
-from ingestd.cli.serving import run, scan
-from ingestd.cli.showing import config_group, frames, masters, qa, status
-from ingestd.cli.verifying import verify
 from ingestd.errors import IngestdError, LockHeld, SettingsInvalid
 from ingestd.records import VERSION
 
@@ -37,39 +28,46 @@ EXIT_SETTINGS = 2
 EXIT_LOCKED = 75
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+_MODULES: Mapping[str, tuple[str, ...]] = {
+    "covering": ("coverage",),
+    "deciding": ("accept", "reject", "restore", "pin", "decisions"),
+    "demonstrating": ("demo",),
+    "explaining": ("explain",),
+    "exporting": ("query", "export"),
+    "initialising": ("init",),
+    "mapping": ("badpixels",),
+    "operating": ("requeue",),
+    "serving": ("run", "scan"),
+    "showing": ("status", "frames", "masters", "qa", "config"),
+    "verifying": ("verify",),
+}
+"""The commands of each module, which has a function of the same name for each. It is imported when one is called:
+the daemon need not wait for what it does not run."""
+
+
+class _Commands(click.Group):
+    """The commands, imported one by one."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(name for names in _MODULES.values() for name in names)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Return a command, or None if there is none of that name."""
+        module = next((module for module, names in _MODULES.items() if name in names), None)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"ingestd.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(VERSION, prog_name="ingestd")
 @config_option
 @click.pass_context
 def program(context: click.Context, config: str | None) -> None:
     """Observatory ingest daemon: rolling master calibrations, science frames reduced as they arrive, QA metrics."""
     context.obj = config or DEFAULT_CONFIG
-
-
-for command in (
-    init,
-    run,
-    scan,
-    status,
-    frames,
-    masters,
-    qa,
-    explain,
-    coverage,
-    badpixels,
-    query,
-    export,
-    verify,
-    requeue,
-    accept,
-    reject,
-    restore,
-    pin,
-    decisions,
-    config_group,
-    demo,
-):
-    program.add_command(command)
 
 
 def main() -> NoReturn:

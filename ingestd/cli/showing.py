@@ -198,12 +198,12 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         click.echo(f"\n{table(nights, {'night': 'night', 'products': 'products', 'gb': 'GB'})}")
 
 
-@click.group("config")
-def config_group() -> None:
+@click.group()
+def config() -> None:
     """Check or show the settings."""
 
 
-@config_group.command("check")
+@config.command("check")
 @config_option
 @click.pass_context
 def check(context: click.Context, config: str | None) -> None:
@@ -219,7 +219,7 @@ def check(context: click.Context, config: str | None) -> None:
     click.echo(f"The settings are valid. Cameras: {cameras}. Directories: {', '.join(map(str, settings.roots))}.")
 
 
-@config_group.command("show")
+@config.command("show")
 @config_option
 @click.pass_context
 def show(context: click.Context, config: str | None) -> None:
