@@ -30,6 +30,9 @@ scan_interval_s = {scan_interval_s}
 [masters]
 quiet_s = 0.3
 
+[reduction]
+again_s = 0.0
+
 [limits]
 min_free_bytes = 0
 

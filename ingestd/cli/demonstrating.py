@@ -30,6 +30,9 @@ scan_interval_s = 5.0
 [masters]
 quiet_s = 2.0
 
+[reduction]
+again_s = 0.0
+
 [limits]
 min_free_bytes = 104857600
 

@@ -184,7 +184,8 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         return
     click.echo(f"Daemon:   {f'running, process {holder}' if holder is not None else 'not running'}")
     queue = ", ".join(f"{count} {name}" for name, count in found["queue"].items() if count) or "nothing"
-    click.echo(f"Due:      {queue}; {found['arrivals']} files arriving")
+    later = f"; {found['delayed']} lights to be reduced again later" if found["delayed"] else ""
+    click.echo(f"Due:      {queue}; {found['arrivals']} files arriving{later}")
     if found["last_frame"]:
         click.echo(f"Newest:   {found['last_frame']['path']}, seen {found['last_frame']['first_seen']}")
     if found["last_event"]:

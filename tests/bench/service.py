@@ -30,6 +30,9 @@ settle_closed_s = {SETTLE_S}
 [masters]
 quiet_s = {QUIET_S}
 
+[reduction]
+again_s = 0.0
+
 [limits]
 min_free_bytes = 0
 

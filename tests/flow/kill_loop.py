@@ -54,6 +54,9 @@ bias = { minimum = 2 }
 dark = { minimum = 2 }
 flat = { minimum = 2 }
 
+[reduction]
+again_s = 0.0
+
 [retention]
 revisions = 1000
 masters = 1000

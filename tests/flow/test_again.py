@@ -68,9 +68,12 @@ def test_missing_masters_are_taken_once_the_interval_is_over(limited):
     write_night(place.incoming, lights=0)
     place.settle()
     assert len(products(place)) == 1
+    status = place.catalogue.status()
+    assert (status["delayed"], status["queue_depth"]) == (1, 0)
     pass_time(place, AGAIN_S)
     assert place.state(LIGHT) == ("done", "reduced")
     assert len(products(place)) == 2
+    assert place.catalogue.status()["delayed"] == 0
 
 
 def test_many_better_masters_in_one_interval_give_one_reduction_the_last(limited):

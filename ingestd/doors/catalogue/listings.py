@@ -109,15 +109,17 @@ class Listings(Reading):
     def status(self) -> dict[str, Any]:
         """Return what a person asks first.
 
-        ``queue`` (due: ``lights``, ``calibrations``, ``nights``, ``darks``), ``queue_depth`` (their sum), ``arrivals``,
-        ``frames`` (by state), ``product_bytes`` (newest nights: ``night``, ``products``, ``bytes``), ``last_frame``
-        (``first_seen``, ``obs_start``, ``path``), ``last_event``.
+        ``queue`` (due: ``lights``, ``calibrations``, ``nights``, ``darks``), ``queue_depth`` (their sum), ``delayed``
+        (science frames that are reduced again later), ``arrivals``, ``frames`` (by state), ``product_bytes`` (newest
+        nights: ``night``, ``products``, ``bytes``), ``last_frame`` (``first_seen``, ``obs_start``, ``path``),
+        ``last_event``.
         """
         queue = {name: self._value(query) for name, query in _QUEUE.items()}
         last_frame, last_event = self._dicts(_LAST_FRAME), self._dicts(_EVENTS, {"limit": 1})
         return {
             "queue": queue,
             "queue_depth": sum(queue.values()),
+            "delayed": self._value(_DELAYED),
             "arrivals": self._value("SELECT count(*) FROM arrivals"),
             "frames": {row["state"]: row["frames"] for row in self._rows(_COUNTS_BY_STATE)},
             "product_bytes": self._dicts(_PRODUCT_BYTES, {"limit": _NIGHTS_SHOWN}),
@@ -190,12 +192,13 @@ _COUNTS = """SELECT camera, kind, state, reason, count(*) AS frames FROM frames 
     GROUP BY state, reason, kind, camera"""
 _COUNTS_BY_STATE = "SELECT state, count(*) AS frames FROM frames INDEXED BY frames_state GROUP BY state"
 _QUEUE = {
-    "lights": "SELECT count(*) FROM frames WHERE stale = 1 AND live = 1 AND kind = 'light'",
+    "lights": "SELECT count(*) FROM frames WHERE stale = 1 AND live = 1 AND kind = 'light' AND again_at IS NULL",
     "calibrations": "SELECT count(*) FROM frames WHERE stale = 1 AND live = 1 AND kind <> 'light'",
     "nights": "SELECT count(*) FROM nights WHERE stale = 1",
     "darks": """SELECT count(*) FROM masters
         WHERE stale = 1 AND current = 1 AND kind = 'dark' AND pruned_at IS NULL""",
 }
+_DELAYED = "SELECT count(*) FROM frames INDEXED BY frames_delayed WHERE again_at IS NOT NULL AND stale = 1 AND live = 1"
 _PRODUCT_BYTES = """SELECT night, count(*) AS products, sum(size_bytes) AS bytes
     FROM reductions INDEXED BY reductions_night WHERE pruned_at IS NULL
     GROUP BY night ORDER BY night DESC LIMIT :limit"""
