@@ -184,6 +184,15 @@ def test_rejected_member_ends_the_delay(patient):
     assert "holds a frame that is kept out" in products(place)[0]["again"]
 
 
+def test_frame_that_is_later_than_the_clock_is_not_put_off(patient):
+    place = patient
+    begin_night(place)
+    place.now = AT_NIGHT - timedelta(hours=2)
+    write_biases(place, 20)
+    place.settle()
+    assert len(products(place)) == 2
+
+
 # --- the end is the same ----------------------------------------------------------------------------------------------
 
 

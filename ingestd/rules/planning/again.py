@@ -47,7 +47,8 @@ def wait_until(
 ) -> datetime | None:
     """Return when a frame may be reduced once more, None for at once; a clock that was set back holds nobody up."""
     night = groups.night_of(now, longitude_deg)
-    if frame.night == night and not any(reason.urgent for reason in found):
+    is_tonight = frame.night == night and frame.obs_start is not None and frame.obs_start <= now
+    if is_tonight and not any(reason.urgent for reason in found):
         return groups.end_of_night(night, longitude_deg)
     until = former.made_at + timedelta(seconds=limits.again_s)
     return until if former.made_at <= now < until else None
