@@ -70,3 +70,18 @@ def test_a_daemon_that_does_not_answer_is_told(place, foreign):
     with DataLock(place.data / "ingestd.lock"):
         result = place.run("masters", "add", foreign, "--filter", "R")
     assert (result.exit_code, len(place.json("masters"))) == (1, 3)
+
+
+def test_a_range_of_times_is_given_listed_and_taken_back(place):
+    (flat,) = place.json("masters", "--kind", "flat")
+    said = place.output("masters", "valid", flat["path"], "--until", "2026-01-10", "--reason", "new dust")
+    assert "Decided: valid 1 master." in said
+    place.scan()
+    (light,) = place.json("frames", "--kind", "light")
+    assert light["state"] == "provisional"
+    assert "an operator made it valid until 2026-01-10 00:00:00 only" in place.output("explain", light["path"])
+    (decision,) = place.json("decisions")
+    assert (decision["decision"], decision["reason"]) == ("limited", "valid until 2026-01-10T00:00:00.000Z: new dust")
+    place.output("restore", flat["master_id"][:12])
+    place.scan()
+    assert place.json("frames", "--kind", "light")[0]["state"] == "done"
