@@ -313,7 +313,7 @@ def best_master(
 # --- quality figures --------------------------------------------------------------------------------------------------
 
 _ASTROPY_UNITS = {"ADU": "adu", "ADU/s": "adu/s", "e-": "electron", "e-/s": "electron/s", "e-/ADU": "electron/adu"}
-_ASTROPY_UNITS |= {"C": "deg_C", "pixels": "pix"}
+_ASTROPY_UNITS |= {"C": "deg_C", "pixels": "pix", "px": "pix", "ADU2": "adu2", "sources": ""}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

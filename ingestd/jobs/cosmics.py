@@ -218,13 +218,13 @@ def _check_noise(signal: Float32, mask: Mask, noise_e: float) -> None:
     for row in range(0, len(signal), _SKY_STEP):
         boxes.add(signal[row : row + _SKY_ROWS], mask[row : row + _SKY_ROWS])
     try:
-        level, noise = boxes.figures()
+        sky = boxes.figures()
     except ValueError:  # no box is free of bad pixels
         return
-    expected_e = math.sqrt(max(level.value, 0.0) + noise_e**2)
-    if noise.value > _MOST_NOISE * expected_e:
+    expected_e = math.sqrt(max(sky.level.value, 0.0) + noise_e**2)
+    if sky.noise.value > _MOST_NOISE * expected_e:
         raise _NotLookedFor(
-            f"the noise of the sky is {noise.value:.3g} e-, gain and read noise leave {expected_e:.3g} e-: "
+            f"the noise of the sky is {sky.noise.value:.3g} e-, gain and read noise leave {expected_e:.3g} e-: "
             "check camera.gain_e_per_adu and camera.read_noise_e"
         )
 

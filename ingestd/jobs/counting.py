@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingestd.jobs.parts import Part, parts_of, raw_parts
 from ingestd.pixels import quality
@@ -18,11 +20,15 @@ _SAMPLED_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class CountedPart:
-    """A part of a plane, all its pixels, and those of the central half in both axes."""
+    """A part of a plane: all its pixels, those of the central half in both axes, and the bands of `sampled_rows`.
+
+    ``rows`` are the bands as they were read, empty unless they were asked for.
+    """
 
     part: Part
     all: Tally
     centre: Tally
+    rows: list[NDArray[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class CountedPlane:
     parts: tuple[CountedPart, ...]
 
 
-def count_plane(reader: RowReader, plane: Plane, bayer: str) -> CountedPlane:
+def count_plane(reader: RowReader, plane: Plane, bayer: str, *, keeps_rows: bool = False) -> CountedPlane:
     """Return the tallies of a raw plane.
 
     Parameters
@@ -43,6 +49,8 @@ def count_plane(reader: RowReader, plane: Plane, bayer: str) -> CountedPlane:
     plane : Plane
     bayer : str
         The pattern by whose colours the plane is divided, empty to leave them together.
+    keeps_rows : bool
+        Keep the bands of `sampled_rows` of every part.
     """
     offset = float(reader.offset) if reader.is_integer else 0.0
     parts = parts_of(plane, bayer)
@@ -57,6 +65,10 @@ def count_plane(reader: RowReader, plane: Plane, bayer: str) -> CountedPlane:
         inside = rows[max(middle.y0 - row, 0) : max(middle.y1 - row, 0)]
         if inside.size:
             own.centre.add(part.of_section(inside[:, middle.x0 : middle.x1]))
+        for band in quality.sampled_rows(part.section.shape) if keeps_rows else ():
+            inside = rows[max(band.start - row, 0) : max(band.stop - row, 0)]
+            if inside.size:
+                own.rows.append(part.of_section(inside).copy())
         if own.all is not whole and (part.amplifier, row) not in seen:
             seen.add((part.amplifier, row))
             whole.add(rows)

@@ -27,12 +27,12 @@ import numpy as np
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.inputs import calibration_of, planes_of, saturation_of
-from ingestd.jobs.measuring import figures
+from ingestd.jobs.measuring import figures, figures_if, known_or_none
 from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
-from ingestd.jobs.parts import Part, amplifiers_of, mean_level, parts_of, raw_bands
+from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, parts_of, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
-from ingestd.pixels.quality import Estimate
+from ingestd.pixels.quality import Estimate, FlatPair
 from ingestd.pixels.steps import (
     CalibratedReader,
     EvenedReader,
@@ -43,6 +43,8 @@ from ingestd.pixels.steps import (
 )
 from ingestd.records import Arithmetic, BuildMaster, Kind, MaskBit, MasterInput, Metric
 from ingestd.rules import groups
+
+_LOWEST_SCALE = 0.8
 
 _Levels = dict[tuple[int, int], list[float]]
 """By plane and part: the level of each member above its pedestal, ADU."""
@@ -213,8 +215,12 @@ def _build_plane(
     for name, counts in (("dead_pixels", deads), ("low_pixels", lows)):
         whole = Estimate(sum(it.value for it in counts), None)
         metrics += figures(name, counts, whole, [part.name for part in parts], label)
-    gains = [_gain(job, sources, index, part) for part in amplifiers_of(plane)]
+    metrics += _quality_metrics(flat, error, len(sources), parts, label)
+    metrics += _lamp_metrics(job, sources, parts, own, label)
+    pairs = [_pairs(job, sources, index, part) for part in amplifiers_of(plane)]
+    gains = [quality.gain_of_pairs([pair for pair, _ in found]) if found else None for found in pairs]
     metrics += _gain_metrics(amplifiers_of(plane), gains, label)
+    metrics += _transfer_metrics(amplifiers_of(plane), pairs, label)
     facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in amplifiers_of(plane)]
     return BuiltPlane(flat, error, mask, tuple(metrics), headers.plane_cards(facts, label))
 
@@ -249,19 +255,68 @@ def _gain_metrics(parts: Sequence[Part], gains: Sequence[Estimate | None], label
     return found
 
 
-def _gain(job: BuildMaster, sources: list[Source], index: int, part: Part) -> Estimate | None:
-    """Return the gain of an amplifier from pairs of flats above the bias, or None where it cannot be measured.
+def _quality_metrics(
+    flat: Float32, error: Float32, members: int, parts: Sequence[Part], label: int | None
+) -> list[Metric]:
+    """Return curvature and signal-to-noise of a plane, and of its parts where there are several."""
+    found = []
+    named = [("", flat, error)]
+    if len(parts) > 1:
+        named += [(part.name, flat[part.cells], error[part.cells]) for part in parts]
+    for channel, signal, noise in named:
+        for name, estimate in (
+            ("flat_curvature_ratio", known_or_none(quality.flat_curvature_ratio, signal)),
+            (
+                "flat_signal_to_noise_ratio",
+                known_or_none(quality.flat_signal_to_noise_ratio, signal, noise, members),
+            ),
+        ):
+            if estimate is not None:
+                found.append(Metric(name, estimate.value, estimate.error, label, channel))
+    return found
 
-    Only the bias is subtracted: dark current is charge like any other and its noise counts with its level.
+
+def _lamp_metrics(
+    job: BuildMaster, sources: list[Source], parts: Sequence[Part], levels: Sequence[Sequence[float]], label: int | None
+) -> list[Metric]:
+    """Return how steady the lamp was in the night of the master."""
+    tonight = [i for i, (member, _) in enumerate(sources) if member.frame.night == job.night]
+    exposures = [sources[i][0].frame.exposure_s for i in tonight]
+    scatters = [known_or_none(quality.lamp_scatter_ratio, [own[i] for i in tonight], exposures) for own in levels]
+    return figures_if("lamp_scatter_ratio", scatters, mean_noise, [part.name for part in parts], label)
+
+
+def _transfer_metrics(
+    parts: Sequence[Part], pairs: Sequence[Sequence[tuple[FlatPair, bool]]], label: int | None
+) -> list[Metric]:
+    """Return the points of the photon transfer curve: level and variance of each pair of the night, one by one.
+
+    Flats whose levels differ by more than a fifth are no point: where the curve bends, the mean of both lies off it.
+    """
+    found = []
+    for part, own in zip(parts, pairs, strict=True):
+        for pair, is_of_night in own:
+            if is_of_night and _LOWEST_SCALE <= pair.scale <= 1.0 / _LOWEST_SCALE:
+                for estimator in (quality.flat_pair_level_adu, quality.flat_pair_variance_adu2):
+                    estimate = estimator(pair)
+                    found.append(Metric(estimator.__name__, estimate.value, estimate.error, label, part.name))
+    return found
+
+
+def _pairs(job: BuildMaster, sources: list[Source], index: int, part: Part) -> list[tuple[FlatPair, bool]]:
+    """Return the pairs of flats of an amplifier above the bias, none where they tell no gain.
+
+    With each stands whether both were taken in the night of the master. Only the bias is subtracted: dark current is
+    charge like any other and its noise counts with its level.
     """
     ordered = sorted(sources, key=by_time)
     bias = next((master for master in ordered[0][0].masters if master.kind == Kind.BIAS), None)
     if len(ordered) < 2 or bias is None:  # noqa: PLR2004 - a difference needs two
-        return None
+        return []
     below = planes_of(bias)[index]
     noise = headers.amplifier_facts(below.cards, below.signal.shape)[part.amplifier].read_noise_adu
     if noise is None:
-        return None
+        return []
     raw = ordered[0][1].planes[index]
     bands = quality.sampled_rows(part.section.shape)
     step = quality.histogram(raw_bands(raw, part.section, bands)).converter_step()
@@ -269,9 +324,11 @@ def _gain(job: BuildMaster, sources: list[Source], index: int, part: Part) -> Es
     pedestal = float(np.median(part.of_image(0, below.signal)))
     saturation_adu = saturation_of(ordered[0][0].frame, raw) - pedestal
     try:
-        return quality.gain_electrons_per_adu(flats, 0.0, noise, saturation_adu=saturation_adu, step_adu=step)
+        pairs = quality.flat_pairs(flats, 0.0, noise, saturation_adu=saturation_adu, step_adu=step)
     except ValueError:
-        return None
+        return []
+    of_night = [member.frame.night == job.night for member, _ in ordered]
+    return list(zip(pairs, map(all, zip(of_night[0::2], of_night[1::2], strict=False)), strict=True))
 
 
 def _calibrated_rows(

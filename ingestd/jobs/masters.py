@@ -13,13 +13,13 @@ from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.flats import build_flats, relative_gains
 from ingestd.jobs.inputs import calibration_of
-from ingestd.jobs.measuring import figures
+from ingestd.jobs.measuring import figures, structure_figures
 from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain, open_members
 from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, mean_noise, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.combine import Combined
-from ingestd.pixels.quality import Estimate
+from ingestd.pixels.quality import Estimate, StackScatter
 from ingestd.pixels.steps import CalibratedReader
 from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome
 from ingestd.settings import Limits
@@ -95,13 +95,13 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     names = [part.name for part in parts]
     levels = [quality.bias_level_adu(part.of_image(0, master.mean)) for part in parts]
     metrics = figures("bias_level_adu", levels, mean_level(levels), names, label)
+    metrics += structure_figures([_sampled(part.of_image(0, master.mean)) for part in parts], names, label)
     noises: list[Estimate] = []
     if len(sources) > 1:
         samples = [_samples(sources, index, part) for part in parts]
         noises = [quality.read_noise_adu(frames) for frames in samples]
-        stacked = [quality.read_noise_stack_adu(frames) for frames in samples]
         metrics += figures("read_noise_adu", noises, mean_noise(noises), names, label)
-        metrics += figures("read_noise_stack_adu", stacked, mean_noise(stacked), names, label)
+        metrics += _stack_figures([quality.stack_scatter(frames) for frames in samples], names, label)
         metrics += _noise_in_electrons(job, index, parts, noises, label)
         steps = [quality.histogram(frames[0]).converter_step() for frames in samples]
         metrics += _mark_noisy(job, master, parts, steps, label)
@@ -137,6 +137,24 @@ def _mark_noisy(
         found.append(quality.noisy_pixels(noisy))
     whole = Estimate(sum(it.value for it in found), None)
     return figures("noisy_pixels", found, whole, [part.name for part in parts], label)
+
+
+def _stack_figures(stacks: Sequence[StackScatter], names: Sequence[str], label: int | None) -> list[Metric]:
+    """Return the read noise from the scatter of each pixel, as it should be taken and as it is often quoted."""
+    found: list[Metric] = []
+    for estimator in (
+        quality.read_noise_stack_adu,
+        quality.read_noise_stack_mean_adu,
+        quality.read_noise_stack_median_adu,
+    ):
+        noises = [estimator(stack) for stack in stacks]
+        found += figures(estimator.__name__, noises, mean_noise(noises), names, label)
+    return found
+
+
+def _sampled(plane: Float32) -> Float32:
+    """Return the rows of an image that are enough for its structure."""
+    return np.concatenate([plane[band] for band in quality.sampled_rows((plane.shape[0], plane.shape[1]))])
 
 
 def _noise_in_electrons(

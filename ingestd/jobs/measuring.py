@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ingestd.errors import FrameRejected
 from ingestd.jobs.comparing import compare_plane
@@ -38,6 +42,36 @@ def figures(
     return [metric(name, whole, label), *own]
 
 
+def figures_if(
+    name: str,
+    estimates: Sequence[Estimate | None],
+    whole: Callable[[Sequence[Estimate]], Estimate],
+    names: Sequence[str],
+    label: int | None,
+) -> list[Metric]:
+    """Return a figure of a plane and of its parts as `figures` if it could be measured on every part, else nothing."""
+    known = [estimate for estimate in estimates if estimate is not None]
+    return figures(name, known, whole(known), names, label) if known and len(known) == len(estimates) else []
+
+
+def known_or_none(estimator: Callable[..., Estimate], *arguments: Any) -> Estimate | None:  # noqa: ANN401 - any of them
+    """Return an estimate, or None where it cannot be measured: too few pixels, none that is finite, no light."""
+    try:
+        estimate = estimator(*arguments)
+    except ValueError:
+        return None
+    return estimate if math.isfinite(estimate.value) else None
+
+
+def structure_figures(planes: Sequence[NDArray[Any]], names: Sequence[str], label: int | None) -> list[Metric]:
+    """Return row and column structure of the parts of a bias, each given by its sampled rows."""
+    found: list[Metric] = []
+    for estimator in (quality.row_structure_adu, quality.column_structure_adu):
+        estimates = [known_or_none(estimator, plane) for plane in planes]
+        found += figures_if(estimator.__name__, estimates, mean_noise, names, label)
+    return found
+
+
 def plane_label(frame: FrameRecord, plane: Plane) -> int | None:
     """Return the HDU number of a plane where there are several, else None."""
     return plane.index if len(frame.planes) > 1 else None
@@ -65,7 +99,8 @@ def _plane_metrics(job: MeasureFrame, plane: Plane, index: int, reader: RowReade
     """Return the figures of one plane, and where it has several amplifiers or colours those of each."""
     frame, label = job.member.frame, plane_label(job.member.frame, plane)
     is_flat = frame.kind is Kind.FLAT
-    counted = count_plane(reader, plane, frame.configuration.bayer if is_flat else "")
+    is_bias = frame.kind is Kind.BIAS
+    counted = count_plane(reader, plane, frame.configuration.bayer if is_flat else "", keeps_rows=is_bias)
     name, estimator = {
         Kind.BIAS: ("bias_level_adu", quality.bias_level_adu),
         Kind.DARK: ("dark_level_adu", quality.dark_level_adu),
@@ -85,21 +120,29 @@ def _plane_metrics(job: MeasureFrame, plane: Plane, index: int, reader: RowReade
             ),
             metric("floor_pixels", quality.floor_pixels(counted.all), label),
             metric("ceiling_pixels", quality.ceiling_pixels(counted.all), label),
-            *_overscan_metrics(job, plane, reader, label),
+            *(structure_figures([np.concatenate(it.rows) for it in counted.parts], names, label) if is_bias else ()),
+            *_overscan_metrics(job, plane, reader, counted.all.values().converter_step(), label),
             *_comparison_metrics(job, index, reader, counted.all, label),
         ]
     except ValueError as error:
         raise FrameRejected("unmeasurable", f"HDU {plane.index}: {error}") from error
 
 
-def _overscan_metrics(job: MeasureFrame, plane: Plane, reader: RowReader, label: int | None) -> list[Metric]:
-    """Return the level of the overscan of every amplifier, if each has one."""
+def _overscan_metrics(
+    job: MeasureFrame, plane: Plane, reader: RowReader, step_adu: float, label: int | None
+) -> list[Metric]:
+    """Return level and read noise of the overscan of every amplifier, if each has one."""
     amplifiers = amplifiers_of(plane)
     found = [overscan_of(reader, part, job.arithmetic.overscan_skip_px) for part in amplifiers]
     levels = [quality.overscan_level_adu(samples) for samples in found if samples is not None]
     if len(levels) < len(amplifiers):
         return []
-    return figures("overscan_level_adu", levels, mean_level(levels), [part.name for part in amplifiers], label)
+    names = [part.name for part in amplifiers]
+    noises = [known_or_none(quality.read_noise_overscan_adu, samples, step_adu) for samples in found]
+    return [
+        *figures("overscan_level_adu", levels, mean_level(levels), names, label),
+        *figures_if("read_noise_overscan_adu", noises, mean_noise, names, label),
+    ]
 
 
 def _comparison_metrics(
@@ -138,15 +181,20 @@ def measure_dark(job: MeasureDark) -> Outcome:
 
 def _dark_metrics(job: MeasureDark, dark: Float32, bias: Float32, fact: AmplifierFacts) -> list[Metric]:
     """Return the figures of a dark, or of a part of it, above its bias."""
-    exposure_s = job.dark.exposure_s
-    gain = job.gain_e_per_adu or fact.gain_e_per_adu
-    least_adu = job.arithmetic.hot_least_adu(exposure_s, gain)
-    found = [metric("hot_pixels", quality.hot_pixels(dark, bias, job.arithmetic.hot_sigma, least_adu))]
+    exposure_s, gain = job.dark.exposure_s, job.gain_e_per_adu or fact.gain_e_per_adu
+    signal = quality.dark_signal(dark, bias)
+    limit = job.arithmetic.hot_sigma, job.arithmetic.hot_least_adu(exposure_s, gain)
+    found = [metric(each.__name__, each(signal, 0.0, *limit)) for each in (quality.hot_pixels, quality.warm_pixels)]
     if exposure_s is None or exposure_s <= 0:
         return found
-    rate = quality.dark_rate_adu_per_second(dark, bias, exposure_s)
-    mean = quality.dark_rate_mean_adu_per_second(dark, bias, exposure_s)
-    found += [metric("dark_rate_adu_per_second", rate), metric("dark_rate_mean_adu_per_second", mean)]
+    rate = quality.dark_rate_adu_per_second(signal, 0.0, exposure_s)
+    found.append(metric("dark_rate_adu_per_second", rate))
+    others = (
+        quality.dark_rate_mean_adu_per_second,
+        quality.dark_rate_p95_adu_per_second,
+        quality.dark_rate_p99_adu_per_second,
+    )
+    found += [metric(each.__name__, each(signal, 0.0, exposure_s)) for each in others]
     if gain is not None and gain > 0:
         in_electrons = quality.dark_rate_electrons_per_second(rate, gain)
         found.append(metric("dark_rate_electrons_per_second", in_electrons))

@@ -12,11 +12,11 @@ from ingestd.jobs.calibrating import calibrations_of, steps_of
 from ingestd.jobs.cosmics import Hits, find_cosmics
 from ingestd.jobs.counting import sampled_overscan
 from ingestd.jobs.inputs import opened
-from ingestd.jobs.measuring import figures, metric, plane_label, temperature_metrics
-from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, parts_of
+from ingestd.jobs.measuring import figures, figures_if, known_or_none, metric, plane_label, temperature_metrics
+from ingestd.jobs.parts import Part, amplifiers_of, is_mosaic, mean_level, mean_noise, parts_of
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, Mask, RowReader
-from ingestd.pixels.quality import Estimate, SkyBoxes
+from ingestd.pixels.quality import Estimate, SkyBoxes, StarField
 from ingestd.pixels.steps import PlaneCalibration, ReducedPlane, reduce_plane
 from ingestd.records import Metric, Outcome, Plane, ReduceFrame
 from ingestd.settings import Limits
@@ -86,6 +86,7 @@ def _reduce_plane(
     """Reduce one plane into the product and return what gives its figures."""
     parts = parts_of(plane, job.member.frame.configuration.bayer)
     boxes = [SkyBoxes(_conversion(calibration, part) or 1.0) for part in parts]
+    field = StarField(plane.image_shape, is_mosaic=is_mosaic(job.member.frame.configuration.bayer))
 
     def write_block(first_row: int, signal: Float32, uncertainty: Float32 | None, mask: Mask) -> None:
         if hits is not None:
@@ -96,11 +97,13 @@ def _reduce_plane(
         if place.mask is not None:
             writer.write(place.mask, first_row, mask)
         for part, own in zip(parts, boxes, strict=True):
-            own.add(part.of_image(first_row, signal), part.of_image(first_row, mask), first_row)
+            sigma = None if uncertainty is None else part.of_image(first_row, uncertainty)
+            own.add(part.of_image(first_row, signal), part.of_image(first_row, mask), first_row, sigma)
+        field.add(first_row, signal, mask)
 
     with threads.pool() as pool:
         counts = reduce_plane(reader, calibration, write_block, parts=threads.THREADS, each=pool.map)
-    return partial(_plane_metrics, job, plane, reader, calibration, counts, parts, boxes)
+    return partial(_plane_metrics, job, plane, reader, calibration, counts, parts, boxes, field)
 
 
 def _plane_metrics(
@@ -111,6 +114,7 @@ def _plane_metrics(
     counts: ReducedPlane,
     parts: Sequence[Part],
     boxes: Sequence[SkyBoxes],
+    field: StarField,
 ) -> list[Metric]:
     """Return the figures of a plane that was reduced."""
     label = plane_label(job.member.frame, plane)
@@ -119,14 +123,32 @@ def _plane_metrics(
         metric("saturated_pixels", Estimate(float(counts.saturated), None), label),
         *_overscan_metrics(plane, reader, calibration, label),
     ]
+    for estimator in (quality.detected_sources, quality.fwhm_px, quality.ellipticity_ratio):
+        estimate = known_or_none(estimator, field)
+        if estimate is not None:
+            metrics.append(metric(estimator.__name__, estimate, label))
+    return metrics + _sky_metrics(parts, boxes, gains, label)
+
+
+def _sky_metrics(
+    parts: Sequence[Part], boxes: Sequence[SkyBoxes], gains: Sequence[float | None], label: int | None
+) -> list[Metric]:
+    """Return level, noise and flatness of the sky, none where no box shows it."""
     try:
         sky = [own.figures() for own in boxes]
     except ValueError:
-        return metrics
+        return []
     names = [part.name for part in parts]
-    levels, noises = [level for level, _ in sky], [noise for _, noise in sky]
-    metrics += figures("sky_level_adu", levels, mean_level(levels), names, label)
+    levels, noises = [own.level for own in sky], [own.noise for own in sky]
+    metrics = figures("sky_level_adu", levels, mean_level(levels), names, label)
     metrics += figures("sky_noise_adu", noises, mean_noise(noises), names, label)
+    for estimator in (
+        quality.sky_noise_to_model_ratio,
+        quality.sky_row_structure_adu,
+        quality.sky_column_structure_adu,
+    ):
+        estimates = [known_or_none(estimator, own) for own in boxes]
+        metrics += figures_if(estimator.__name__, estimates, mean_noise, names, label)
     known = [gain for gain in gains if gain is not None]
     if len(known) == len(parts):
         levels = [quality.sky_level_electrons(level, gain) for level, gain in zip(levels, known, strict=True)]

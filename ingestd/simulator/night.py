@@ -81,6 +81,7 @@ def truth(camera: Camera, plan: Plan) -> Mapping[str, float]:
         "dark_rate_mean_adu_per_second": float(sensor.dark(camera.set_temp_c).mean()) / sensor.gain_e_per_adu,
         "sky_level_adu": sky / sensor.gain_e_per_adu,
         "sky_level_electrons": sky,
+        "fwhm_px": camera.sky.fwhm_px,
     }
 
 

@@ -80,8 +80,26 @@ def test_every_figure_is_declared_and_belongs_to_its_kind(night):
     declared = {row.name: row for row in METRICS}
     for job in night[2]:
         names = [(figure.name, figure.plane) for figure in night[1](job).metrics]
-        assert len(names) == len(set(names))
+        once = [name for name in names if not name[0].startswith("flat_pair_")]  # of which each pair has its own
+        assert len(once) == len(set(once))
         assert {name for name, _ in names} <= set(declared)
+
+
+def test_figures_of_a_night_are_all_there(night):
+    """Figures that need no overscan and no more stars than the small field has, of the right order."""
+    found = {type(job): set() for job in night[2]}
+    for job in night[2]:
+        found[type(job)] |= {figure.name for figure in night[1](job).metrics}
+    assert {"row_structure_adu", "column_structure_adu", "frame_noise_adu"} <= found[MeasureFrame]
+    assert {
+        "row_structure_adu", "column_structure_adu", "read_noise_stack_mean_adu", "read_noise_stack_median_adu",
+        "flat_pair_level_adu", "flat_pair_variance_adu2", "flat_curvature_ratio", "flat_signal_to_noise_ratio",
+        "lamp_scatter_ratio",
+    } <= found[BuildMaster]  # fmt: skip
+    assert {"dark_rate_p95_adu_per_second", "dark_rate_p99_adu_per_second", "warm_pixels"} <= found[MeasureDark]
+    assert {
+        "sky_noise_to_model_ratio", "sky_row_structure_adu", "sky_column_structure_adu", "detected_sources",
+    } <= found[ReduceFrame]  # fmt: skip
 
 
 def test_an_order_for_a_file_that_was_rewritten_is_given_up(night, tmp_path):

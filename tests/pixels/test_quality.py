@@ -35,6 +35,10 @@ SUFFIXES = {
     "e-/ADU": "_electrons_per_adu",
     "C": "_celsius",
     "pixels": "_pixels",
+    "ADU2": "_adu2",
+    "px": "_px",
+    "sources": "_sources",
+    "": "_ratio",
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -126,8 +126,8 @@ def compare_flat(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(frame, master, out=frame)
         for colour in _colours(ratio) if is_mosaic else (ratio,):
-            for box in _boxes(colour.shape, _FLAT_BOXES):
-                colour[box] /= _median(colour[box])
+            for box in boxes_of(colour.shape, _FLAT_BOXES):
+                colour[box] /= box_median(colour[box])
     ratio -= 1
     if mask is not None:
         ratio[(mask & _WORTHLESS) > 0] = 0
@@ -191,11 +191,11 @@ def _noise(difference: Float32, step_adu: float) -> Estimate:
 
 def _unevenness(image: Float32) -> float:
     """Return the range of the medians of boxes."""
-    medians = [_median(image[box]) for box in _boxes(image.shape, _BOXES)]
+    medians = [box_median(image[box]) for box in boxes_of(image.shape, _BOXES)]
     return float(np.nanmax(medians) - np.nanmin(medians))
 
 
-def _median(box: Float32) -> np.float32:
+def box_median(box: NDArray[Any]) -> np.float32:
     """Return the median of some 4096 pixels spread over a box, or NaN if none of them is finite."""
     step = _odd_step(box.size, _BOX_SAMPLES)
     values = box[::step, ::step]
@@ -203,7 +203,7 @@ def _median(box: Float32) -> np.float32:
     return np.float32(np.median(finite) if finite.size else np.nan)
 
 
-def _boxes(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]:
+def boxes_of(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]:
     """Yield boxes that cover an image, ``number`` to each axis unless they would be smaller than 8 pixels."""
     rows, columns = (
         np.linspace(0, length, max(1, min(number, length // _SMALLEST_BOX_PX)) + 1, dtype=int) for length in shape

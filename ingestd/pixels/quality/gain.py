@@ -1,4 +1,4 @@
-"""The gain of a camera from pairs of flats: photon transfer in many small boxes."""
+"""The gain of a camera from pairs of flats, and their points of the photon transfer curve: many small boxes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _BOX = 16
 _REJECT_SIGMA = 5.0
 _MIN_LEVEL = 0.1
 _MIN_BOXES = 8
+_AGREEING = 0.5
 _NO_PHOTONS = "the flats have no photon noise above the read noise"
 
 
@@ -53,7 +54,8 @@ def gain_electrons_per_adu(
     Raises
     ------
     ValueError
-        If there are fewer than two flats, fewer than 8 usable boxes (too small, dark or saturated), or no photon noise.
+        If there are fewer than two flats, fewer than 8 usable boxes (too small, dark or saturated), no photon noise,
+        or if less than half of the boxes agree: the flats differ in structure, as two slit images do.
 
     Notes
     -----
@@ -68,46 +70,119 @@ def gain_electrons_per_adu(
     (cosmic rays, stars), and boxes whose variance is 5 sigma off or whose level is below a tenth of the median, are
     left out. R^2 includes q^2 / 12 for the step q of the converter.
     """
+    return gain_of_pairs(flat_pairs(flats, bias, read_noise, saturation_adu=saturation_adu, step_adu=step_adu))
+
+
+def gain_of_pairs(pairs: Sequence[FlatPair]) -> Estimate:
+    """Return the gain from pairs of flats: see `gain_electrons_per_adu`."""
+    return mean_of(pair.gain() for pair in pairs)
+
+
+def flat_pair_level_adu(pair: FlatPair) -> Estimate:
+    """Return the level above bias at which a pair of flats has its variance: a point of the photon transfer curve.
+
+    Notes
+    -----
+    Mean over the boxes of m1 (1 + s) / (1 + s^2), which is m1 for flats of equal level: see `flat_pair_variance_adu2`.
+    """
+    level = float((pair.signal / pair.both).mean())
+    return Estimate(level, math.sqrt(max(flat_pair_variance_adu2(pair).value, 0.0) / (2.0 * pair.signal.size)) / _BOX)
+
+
+def flat_pair_variance_adu2(pair: FlatPair) -> Estimate:
+    """Return the variance of one pixel of one flat, of photons and read-out, from a pair.
+
+    Notes
+    -----
+    Mean over the boxes of var(d) / (1 + s^2) - q^2 / 12: with d as in `gain_electrons_per_adu`, fixed pattern drops out
+    and the variance is M / G + R^2 for the level M of `flat_pair_level_adu` (Janesick, Photon Transfer), whatever s is.
+    """
+    values = pair.variance / pair.both
+    scatter = pair.excess() - pair.signal / pair.gain().value
+    error = float(np.sqrt(((scatter / pair.both) ** 2).sum())) / values.size
+    return Estimate(float(values.mean()) - pair.step_adu**2 / 12.0, error)
+
+
+def flat_pairs(
+    flats: Sequence[NDArray[Any]],
+    bias: NDArray[Any] | float,
+    read_noise: Estimate | float,
+    *,
+    saturation_adu: float = math.inf,
+    step_adu: float | None = None,
+) -> tuple[FlatPair, ...]:
+    """Return the pairs (1, 2), (3, 4), ... of flats of one filter; parameters as `gain_electrons_per_adu`."""
     if len(flats) < 2:  # noqa: PLR2004 - a difference needs two
         raise ValueError(f"the gain needs two or more flats, not {len(flats)}")
     noise = as_estimate(read_noise)
-    pairs = zip(flats[0::2], flats[1::2], strict=False)
-    return mean_of(
-        _pair_gain(first, second, bias, noise, saturation_adu=saturation_adu, step_adu=step_adu)
-        for first, second in pairs
+    return tuple(
+        FlatPair.of(first, second, bias, noise, saturation_adu=saturation_adu, step_adu=step_adu)
+        for first, second in zip(flats[0::2], flats[1::2], strict=False)
     )
 
 
-def _pair_gain(
-    first: NDArray[Any],
-    second: NDArray[Any],
-    bias: NDArray[Any] | float,
-    noise: Estimate,
-    *,
-    saturation_adu: float,
-    step_adu: float | None,
-) -> Estimate:
-    """Return the gain from one pair of flats."""
-    step = histogram(first).converter_step() if step_adu is None else step_adu
-    read_variance = noise.value**2 + step * step / 12.0
-    boxes = _Boxes.of(first, second, bias, saturation_adu)
-    slope = float(np.median((boxes.plain_variance() - read_variance * (1.0 + boxes.scale**2)) / boxes.signal()))
-    if slope <= 0:
-        raise ValueError(_NO_PHOTONS)
-    variance, number = boxes.clipped_variance(slope * boxes.signal() + read_variance * (1.0 + boxes.scale**2))
-    expected = slope * boxes.signal() + read_variance * (1.0 + boxes.scale**2)
-    good = np.abs(variance / expected - 1.0) <= _REJECT_SIGMA * np.sqrt(2.0 / np.maximum(number, 1))
-    if np.count_nonzero(good) < _MIN_BOXES:
-        raise ValueError(f"only {np.count_nonzero(good)} clean boxes of {_BOX} x {_BOX} pixels in a pair of flats")
-    signal, both = boxes.signal()[good], (1.0 + boxes.scale**2)[good]
-    excess = variance[good] - read_variance * both
-    inverse = float(excess.sum() / signal.sum())
-    if inverse <= 0:
-        raise ValueError(_NO_PHOTONS)
-    scatter = math.sqrt(float(((excess - inverse * signal) ** 2).sum()))
-    from_noise = 2.0 * noise.value * (noise.error or 0.0) * float(both.sum())
-    error = math.hypot(scatter, from_noise) / float(signal.sum())
-    return Estimate(1.0 / inverse, error / inverse**2)
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatPair:
+    """What the clean boxes of a pair of flats say, arrays of shape (boxes,): signal m1 (1 + s), 1 + s^2, var(d).
+
+    ``read_noise`` is that of one frame without the step of the converter, ADU.
+    """
+
+    signal: NDArray[np.float64]
+    both: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    read_noise: Estimate
+    step_adu: float
+
+    @classmethod
+    def of(
+        cls,
+        first: NDArray[Any],
+        second: NDArray[Any],
+        bias: NDArray[Any] | float,
+        noise: Estimate,
+        *,
+        saturation_adu: float,
+        step_adu: float | None,
+    ) -> FlatPair:
+        """Return the clean boxes of two flats."""
+        step = histogram(first).converter_step() if step_adu is None else step_adu
+        read_variance = noise.value**2 + step * step / 12.0
+        boxes = _Boxes.of(first, second, bias, saturation_adu)
+        both = 1.0 + boxes.scale**2
+        slope = float(np.median((boxes.plain_variance() - read_variance * both) / boxes.signal()))
+        if slope <= 0:
+            raise ValueError(_NO_PHOTONS)
+        expected = slope * boxes.signal() + read_variance * both
+        variance, number = boxes.clipped_variance(expected)
+        good = np.abs(variance / expected - 1.0) <= _REJECT_SIGMA * np.sqrt(2.0 / np.maximum(number, 1))
+        if np.count_nonzero(good) < _MIN_BOXES:
+            raise ValueError(f"only {np.count_nonzero(good)} clean boxes of {_BOX} x {_BOX} pixels in a pair of flats")
+        if np.mean(good) < _AGREEING:
+            raise ValueError(
+                f"only {np.mean(good):.0%} of the boxes of a pair of flats agree: they differ in structure"
+            )
+        pair = cls(boxes.signal()[good], both[good], variance[good], noise, step)
+        if pair.excess().sum() <= 0:
+            raise ValueError(_NO_PHOTONS)
+        return pair
+
+    @property
+    def scale(self) -> float:
+        """Level of the first flat over that of the second."""
+        return math.sqrt(max(float(np.median(self.both)) - 1.0, 0.0))
+
+    def excess(self) -> NDArray[np.float64]:
+        """Return var(d) of each box without read noise and step of the converter."""
+        return self.variance - (self.read_noise.value**2 + self.step_adu**2 / 12.0) * self.both
+
+    def gain(self) -> Estimate:
+        """Return the gain, e-/ADU."""
+        excess, total = self.excess(), float(self.signal.sum())
+        inverse = float(excess.sum()) / total
+        scatter = math.sqrt(float(((excess - inverse * self.signal) ** 2).sum()))
+        from_noise = 2.0 * self.read_noise.value * (self.read_noise.error or 0.0) * float(self.both.sum())
+        return Estimate(1.0 / inverse, math.hypot(scatter, from_noise) / total / inverse**2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class Histogram:
             number = float(weights.sum())
             centre = float(weights @ values[kept]) / number
             squares = float(weights @ (values[kept] - centre) ** 2)
-            share = _variance_within(reach / sigma) if sigma > 0 else 1.0
+            share = variance_within(reach / sigma) if sigma > 0 else 1.0
             sigma = math.sqrt(squares / max(number - 1.0, 1.0) / share)
         return centre, sigma, int(counts[kept].sum())
 
@@ -158,7 +158,7 @@ def _mid_quantile(values: NDArray[np.floating[Any]], counts: NDArray[np.int64], 
     return float(np.interp(fraction, (below - 0.5 * counts) / below[-1], values))
 
 
-def _variance_within(k: float) -> float:
+def variance_within(k: float) -> float:
     """Return the variance of a standard Gaussian cut at +-k."""
     inside = math.erf(k / math.sqrt(2.0))
     return 1.0 - 2.0 * k * math.exp(-0.5 * k * k) / math.sqrt(2.0 * math.pi) / inside if inside > 0 else 1.0
