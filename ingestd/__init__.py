@@ -7,7 +7,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     daemon/         the process: signals, stop flag, the rounds, the single database writer, the notes to systemd
     flow/           the path of a frame: arrive -> look -> submit -> record; recovery; an operator's commands
     web/            /metrics, /live, /ready on a read-only connection of its own
-    api.py          the typed Python API for people
+    api/            the typed Python API for people
     jobs/           what a worker executes: measure, combine, reduce, write the product
     simulator/      a synthetic camera of known truth; the demo and the tests use it
     rules/          decisions on records: dialects, clusters, cards (that settings name), groups, matching, planning,

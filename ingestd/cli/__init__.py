@@ -1,9 +1,10 @@
 """The commands: parse, call, print, exit code.
 
 ``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
-scans, ``showing`` reads the database, ``explaining`` tells why, ``covering`` what to take, ``mapping`` the bad pixels,
-``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
-operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
+scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why,
+``covering`` what to take, ``mapping`` the bad pixels, ``exporting`` serves other programs, ``verifying`` proves,
+``operating`` changes something, ``deciding`` takes the operator's word, ``demonstrating`` is the demo, ``tables`` the
+looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """
@@ -37,6 +38,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = {
     "initialising": ("init",),
     "mapping": ("badpixels",),
     "operating": ("requeue",),
+    "sensing": ("sensor",),
     "serving": ("run", "scan"),
     "showing": ("status", "frames", "masters", "qa", "config"),
     "verifying": ("verify",),

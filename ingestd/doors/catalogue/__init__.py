@@ -4,9 +4,9 @@
 ``product_recording`` write what was done, ``external`` takes masters made elsewhere, ``decisions`` what went wrong or
 was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and
 ``listings`` read for housekeeping and for people, ``science`` what was observed lately, ``exports`` whole tables,
-``results`` what was made and by which order, ``questions`` what a person asks in SQL. ``staleness`` says what a change
-makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into records. Every method that writes is one
-transaction; only this package and the schema know SQLite.
+``history`` figures of all nights, ``results`` what was made and by which order, ``questions`` what a person asks in
+SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into
+records. Every method that writes is one transaction; only this package and the schema know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
@@ -15,6 +15,7 @@ from ingestd.doors.catalogue.decisions import Decisions
 from ingestd.doors.catalogue.exports import Exported, Exports
 from ingestd.doors.catalogue.external import External
 from ingestd.doors.catalogue.flights import Flights
+from ingestd.doors.catalogue.history import History
 from ingestd.doors.catalogue.judging import Judging
 from ingestd.doors.catalogue.listings import Listings
 from ingestd.doors.catalogue.planning import Planning
@@ -61,6 +62,7 @@ class Catalogue(
     Retention,
     Science,
     Exports,
+    History,
     Questions,
     Results,
     Listings,

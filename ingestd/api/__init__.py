@@ -32,6 +32,12 @@ Quality figures as arrays, or as a table of astropy with units and times:
 >>> series.table()["value"].unit
 Unit("adu")
 
+What all nights say of the sensor, or why they do not:
+
+>>> (sensor,) = api.sensor_history(catalogue, camera="camera1")
+>>> sensor.figure("gain_e_per_adu").unit, sensor.figure("dark_doubling_c").reason
+('e-/ADU', 'temperatures of darks: 1, over 0.0 C; needed are 3, over 3 C')
+
 What to take tonight:
 
 >>> [need.kind.value for need in api.coverage(catalogue, settings, noon).needs]
@@ -51,6 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd import settings as _settings
+from ingestd.api.sensor import Points, SensorFigure, SensorHistory, sensor_history
 from ingestd.doors.catalogue import Catalogue, decode_path
 from ingestd.doors.control import lock_holder
 from ingestd.errors import CatalogueUnusable
@@ -67,7 +74,10 @@ __all__ = [
     "Master",
     "Match",
     "NotNeeded",
+    "Points",
     "QaSeries",
+    "SensorFigure",
+    "SensorHistory",
     "Settings",
     "Wait",
     "best_master",
@@ -77,6 +87,7 @@ __all__ = [
     "masters_at",
     "open_catalogue",
     "qa_series",
+    "sensor_history",
 ]
 
 
