@@ -206,11 +206,12 @@ _TOUCH_FLAT_NIGHTS = """UPDATE nights SET stale = 1, touched_at = :now
 _TOUCH_DARKS = """UPDATE masters SET stale = 1
     WHERE camera = :camera AND setup = :setup AND kind = 'dark' AND current = 1 AND pruned_at IS NULL
     AND night BETWEEN :first_night AND :last_night"""
+# The signs keep SQLite from the index of states, in which nearly every frame of a large catalogue is done.
 _REFRESH_MEMBERSHIP = """UPDATE frames SET changed_at = :now, reason = CASE WHEN EXISTS (
         SELECT 1 FROM members JOIN masters USING (master_id)
         WHERE members.frame_id = frames.frame_id AND masters.current = 1) THEN 'member' ELSE 'catalogued' END
-    WHERE frame_id IN (SELECT value FROM json_each(:ids)) AND state = 'done' AND measured = 1
-    AND reason IN ('member', 'catalogued')"""
+    WHERE frame_id IN (SELECT value FROM json_each(:ids)) AND +state = 'done' AND measured = 1
+    AND +reason IN ('member', 'catalogued')"""
 _TWINS = """SELECT twin.frame_id, twin.superseded_by,
         (SELECT max(mtime_ns) FROM sightings s WHERE s.frame_id = twin.frame_id AND s.gone_at IS NULL) AS mtime_ns
     FROM frames f JOIN frames twin ON twin.data_sha256 = f.data_sha256 AND twin.configuration = f.configuration
