@@ -233,7 +233,7 @@ class Planning(Reading):
     def gains(
         self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
     ) -> list[tuple[float, float | None]]:
-        """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, oldest first.
+        """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, the newest 100.
 
         Parameters
         ----------
@@ -327,6 +327,6 @@ _NEXT_DELAYED = """SELECT min(again_at) FROM frames INDEXED BY frames_delayed
 _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
     AND setup = :setup AND night < :night AND master_id IS NOT NULL
-    AND plane IS :plane AND channel = :channel ORDER BY night, metric_id"""
+    AND plane IS :plane AND channel = :channel ORDER BY night DESC, value, error LIMIT 100"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
 _NEXT_RETRY = "SELECT min(next_try) FROM failures WHERE final = 0 AND next_try > :now"
