@@ -6,7 +6,7 @@ Times are aware UTC datetimes, temperatures degrees Celsius, exposures seconds; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntFlag, StrEnum
 from itertools import pairwise
@@ -342,7 +342,8 @@ class Master:
 
     ``is_pinned``: an operator wants it chosen before all others that fit. ``valid_from`` and ``valid_until`` are the
     range of observation times that an operator gave it, None where it is open. ``cards`` as of a frame: medians, and
-    what all members share.
+    what all members share. ``member_count`` is the number of members, 0 where it was made elsewhere: who only chooses
+    among hundreds of masters has no ``members`` and ``parents`` read.
     """
 
     master_id: str
@@ -355,8 +356,8 @@ class Master:
     night: str
     first_obs: datetime
     last_obs: datetime
-    members: tuple[str, ...]
-    parents: tuple[str, ...]
+    members: tuple[str, ...] = field(compare=False)
+    parents: tuple[str, ...] = field(compare=False)
     path: str
     sha256: str
     grade: str
@@ -364,6 +365,13 @@ class Master:
     cards: Cards = ()
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+
+    member_count: int = 0
+
+    def __post_init__(self) -> None:
+        """Count the members where they are known."""
+        if self.members:
+            object.__setattr__(self, "member_count", len(self.members))
 
 
 class FieldVerdict(NamedTuple):

@@ -152,7 +152,8 @@ def test_master_comes_back_equal(catalogue):
     bias = build(catalogue, master("bias", [darks[0]], kind=Kind.BIAS))
     made = master("dark", darks[::-1], parents=(bias.master_id,), grade="yellow", path="masters/na\udcefve.fits")
     build(catalogue, made)
-    assert catalogue.master(made.master_id) == made
+    found = catalogue.master(made.master_id)
+    assert (found, found.members, found.parents) == (made, made.members, made.parents)
 
 
 def test_master_that_is_recorded_again_is_read_again(catalogue):
@@ -162,6 +163,7 @@ def test_master_that_is_recorded_again_is_read_again(catalogue):
     assert catalogue.master(made.master_id) == made
     again = build(catalogue, replace(made, grade="green"))
     assert catalogue.master(made.master_id) == again
+    assert catalogue.master(made.master_id).members == again.members
 
 
 def build_and_fail(catalogue, made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.connection import Connection
@@ -56,9 +57,13 @@ class Reading(Connection):
         return None if path is None else decode_path(path)
 
     def master(self, master_id: str) -> Master | None:
-        """Return a master, current or not, pruned or not, or None."""
+        """Return a master with its members and parents, current or not, pruned or not, or None."""
         found = self._masters([master_id])
-        return found[0] if found else None
+        if not found:
+            return None
+        members = tuple(self._texts(_MEMBERS, {"master_id": master_id}))
+        parents = tuple(self._texts(_PARENTS, {"master_id": master_id}))
+        return replace(found[0], members=members, parents=parents)
 
     def _frames(self, rows: Sequence[sqlite3.Row]) -> list[FrameRecord]:
         """Return the records in rows of ``frames``, in their order."""
@@ -68,10 +73,10 @@ class Reading(Connection):
         return [read_frame(row, tuple(planes[row["frame_id"]])) for row in rows]
 
     def _masters(self, master_ids: Sequence[str]) -> list[Master]:
-        """Return masters by identity, in this order; unknown ones are left out.
+        """Return masters by identity, in this order, without members and parents; unknown ones are left out.
 
         A master never changes under its identity, so it is read once: planning compares hundreds of them for each
-        frame, with all their members. What a transaction may still undo is not kept.
+        frame. What a transaction may still undo is not kept.
         """
         known = {} if self._db.conn.in_transaction else self._masters_read
         missing = [master_id for master_id in master_ids if master_id not in known]
@@ -91,10 +96,7 @@ _PLANES = (
 _PATH_OF = """SELECT path FROM sightings WHERE frame_id = :frame_id AND gone_at IS NULL
     ORDER BY first_seen DESC, sighting_id DESC LIMIT 1"""
 
-_MASTERS_KEPT = 10_000
-_MASTERS = """SELECT m.*,
-    (SELECT group_concat(frame_id, ' ') FROM
-        (SELECT frame_id FROM members WHERE master_id = m.master_id ORDER BY position)) AS members,
-    (SELECT group_concat(parent_id, ' ') FROM
-        (SELECT parent_id FROM parents WHERE master_id = m.master_id ORDER BY position)) AS parents
-    FROM masters m WHERE m.master_id IN (SELECT value FROM json_each(:ids))"""
+_MASTERS_KEPT = 50_000
+_MASTERS = "SELECT * FROM masters WHERE master_id IN (SELECT value FROM json_each(:ids))"
+_MEMBERS = "SELECT frame_id FROM members WHERE master_id = :master_id ORDER BY position"
+_PARENTS = "SELECT parent_id FROM parents WHERE master_id = :master_id ORDER BY position"

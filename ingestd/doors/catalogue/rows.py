@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -55,7 +54,7 @@ def optional_time_text(time: datetime | None) -> str | None:
 
 def read_time(text: str) -> datetime:
     """Return the time that ``time_text`` wrote."""
-    return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
 
 
 def read_optional_time(text: str | None) -> datetime | None:
@@ -302,7 +301,7 @@ def master_row(master: Master) -> dict[str, object]:
         "night": master.night,
         "first_obs": time_text(master.first_obs),
         "last_obs": time_text(master.last_obs),
-        "member_count": len(master.members),
+        "member_count": master.member_count,
         "grade": master.grade,
         "path": encode_path(master.path),
         "sha256": master.sha256,
@@ -311,7 +310,7 @@ def master_row(master: Master) -> dict[str, object]:
 
 
 def read_master(row: sqlite3.Row) -> Master:
-    """Return the master in a row of ``masters`` with the columns ``members`` and ``parents``: hashes and spaces."""
+    """Return the master in a row of ``masters``, without its members and parents."""
     return Master(
         master_id=row["master_id"],
         kind=Kind(row["kind"]),
@@ -323,8 +322,8 @@ def read_master(row: sqlite3.Row) -> Master:
         night=row["night"],
         first_obs=read_time(row["first_obs"]),
         last_obs=read_time(row["last_obs"]),
-        members=_identities(row["members"]),
-        parents=_identities(row["parents"]),
+        members=(),
+        parents=(),
         path=decode_path(row["path"]),
         sha256=row["sha256"],
         grade=row["grade"],
@@ -332,12 +331,8 @@ def read_master(row: sqlite3.Row) -> Master:
         cards=read_cards(row["cards"]),
         valid_from=read_optional_time(row["valid_from"]),
         valid_until=read_optional_time(row["valid_until"]),
+        member_count=0 if row["provenance"] == "external" else row["member_count"],
     )
-
-
-def _identities(text: str | None) -> tuple[str, ...]:
-    """Return the hashes in a text, each once in memory: rolling masters share most of their members."""
-    return tuple(map(sys.intern, (text or "").split()))
 
 
 def read_metric(row: sqlite3.Row) -> Metric:

@@ -163,7 +163,7 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
         temp_distance,
         exposure_distance,
         numbers,
-        -len(master.members),
+        -master.member_count,
     )
     key = (
         len(misses),

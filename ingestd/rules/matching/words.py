@@ -59,7 +59,7 @@ def _fits_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
     elif limits.kind is Kind.DARK:
         words.append(f"{verdict.how.replace('_', ' ')} by {verdict.exposure_ratio:.4g} ({limits.policy.reason})")
     words += [_temperature(limits, verdict), *_cards(subject, limits, verdict, fits=True), _age(verdict), verdict.grade]
-    members = len(verdict.master.members)
+    members = verdict.master.member_count
     words.append(f"{members} member{'' if members == 1 else 's'}" if members else "made elsewhere")
     if verdict.cut is not None:
         words.append(f"cut to the window of the frame out of {_window(verdict.master.configuration)}")

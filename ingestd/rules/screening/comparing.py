@@ -86,7 +86,7 @@ def _pixels(
             yield Finding("pattern", keeps_out=True, text=f"{_outlier_words(share, limits)} against {name}")
         return
     expected = own.figures.get((_NOISES[frame.kind], label))
-    noise, ratio = _noise(noise, expected, max(len(own.master.members), 1))
+    noise, ratio = _noise(noise, expected, max(own.master.member_count, 1))
     differences = _Differences(
         offset,
         noise,

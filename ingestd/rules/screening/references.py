@@ -81,7 +81,9 @@ def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[M
     settings : Settings
         The association rules of the camera.
     """
-    own, biases = ([it for it in masters if it.members] for masters in (own, biases))  # made elsewhere: judges nobody
+    own, biases = (
+        [it for it in masters if it.member_count] for masters in (own, biases)
+    )  # made elsewhere: judges nobody
     night = frame.night or ""
     rules = settings.rules_of(frame.camera)
     earlier = [master for master in own if master.night < night and _fits(frame, master, rules)]
