@@ -13,7 +13,7 @@ import click
 
 from tests.bench.report import Options, Table
 
-TABLES = ("combine", "rolling", "reduce", "cosmics", "arrival", "idle", "burst", "headers")
+TABLES = ("combine", "rolling", "reduce", "cosmics", "arrival", "idle", "burst", "headers", "catalogue")
 
 
 @click.command()
@@ -23,6 +23,7 @@ TABLES = ("combine", "rolling", "reduce", "cosmics", "arrival", "idle", "burst",
 @click.option("--runs", default=3, show_default=True, help="Runs of each contender.")
 @click.option("--without", default="", help="Peers to leave out, by the start of their names, comma separated.")
 @click.option("--files", default=1000, show_default=True, help="Files of a burst; headers takes five times as many.")
+@click.option("--frames", default=1_000_000, show_default=True, help="Frames in the large catalogue.")
 @click.option("--scratch", type=click.Path(path_type=Path, file_okay=False), help="Keep frames and products here.")
 @click.option("--json", "as_json", is_flag=True, help="One object with all tables.")
 def main(
@@ -32,6 +33,7 @@ def main(
     runs: int,
     without: str,
     files: int,
+    frames: int,
     scratch: Path | None,
     *,
     as_json: bool,
@@ -44,7 +46,7 @@ def main(
         _as_installed(scratch.resolve() / "bytecode")
         numbers = tuple(int(number) for number in counts.split(","))
         left_out = tuple(name for name in without.split(",") if name)
-        options = Options(scratch.resolve(), size, numbers, runs, left_out, files)
+        options = Options(scratch.resolve(), size, numbers, runs, left_out, files, frames)
         found = [_measured(name, options, quiet=as_json) for name in tables or TABLES]
     if as_json:
         click.echo(json.dumps([table.as_record() for table in found], indent=2))

@@ -15,7 +15,9 @@ _MANY = 100
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to measure: size of frames, numbers of frames to combine, runs, peers to leave out, files of a burst."""
+    """What to measure: size of frames, numbers of frames to combine, runs, peers to leave out, files of a burst, frames
+    of the large catalogue.
+    """
 
     scratch: Path
     size: int
@@ -23,6 +25,7 @@ class Options:
     runs: int
     without: tuple[str, ...]
     files: int
+    frames: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

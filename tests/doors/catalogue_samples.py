@@ -258,6 +258,21 @@ def statements(catalogue: Catalogue):
         catalogue._db.conn.set_trace_callback(None)
 
 
+def scans(catalogue: Catalogue, queries: list[str]) -> list[tuple[str, str]]:
+    """Return each step of a query plan that reads a whole table or index, with its query."""
+    found = []
+    for query in queries:
+        if query.split()[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
+            steps = catalogue._db.conn.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+            found += [(step[3], query) for step in steps if step[3].startswith("SCAN") and not _is_small(step[3])]
+    return found
+
+
+def _is_small(step: str) -> bool:
+    """Lists in a parameter, constants, and what a sub-query has already narrowed down."""
+    return any(word in step for word in ("json_each", "CONSTANT ROW", "SUBQUERY", "SCAN (", "arrivals"))
+
+
 def renamed(record: FrameRecord, name: str, **changes) -> FrameRecord:
     """Return a frame with the same pixels under another header."""
     return replace(record, frame_id=sha(name), **changes)

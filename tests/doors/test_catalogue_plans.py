@@ -18,6 +18,7 @@ from tests.doors.catalogue_samples import (
     outcome,
     reduce,
     renamed,
+    scans,
     statements,
     taken,
 )
@@ -92,21 +93,6 @@ def catalogue(tmp_path):
             catalogue.settle_night(group(kind, made.filter_name), made.night, [made.master_id], NOW)
         reduce(catalogue, "job", L, MADE[Kind.BIAS])
         yield catalogue
-
-
-def scans(catalogue, queries):
-    """Return each step of a query plan that reads a whole table or index."""
-    found = []
-    for query in queries:
-        if query.split()[0] in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
-            steps = catalogue._db.conn.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
-            found += [(step[3], query) for step in steps if step[3].startswith("SCAN") and not _is_small(step[3])]
-    return found
-
-
-def _is_small(step):
-    """Lists in a parameter, constants, and what a sub-query has already narrowed down."""
-    return any(word in step for word in ("json_each", "CONSTANT ROW", "SUBQUERY", "SCAN (", "arrivals"))
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
