@@ -365,7 +365,6 @@ class Master:
     cards: Cards = ()
     valid_from: datetime | None = None
     valid_until: datetime | None = None
-
     member_count: int = 0
 
     def __post_init__(self) -> None:
