@@ -118,11 +118,11 @@ def frames_of(night: Night) -> Iterator[FrameRecord]:
 def write_large(path: Path, settings: Settings, count: int) -> None:
     """Write a quiet catalogue of so many nights of cameras: everything is measured, settled and reduced.
 
-    The indexes are taken off while the rows are written, and are made again as the schema has them.
+    While the rows are written there is neither journal nor index; the indexes are made again as the schema has them.
     """
     with Catalogue.open(path, rules=settings.masters) as catalogue:
         conn = catalogue._db.conn
-        conn.execute("PRAGMA synchronous = OFF")
+        conn.execute("PRAGMA journal_mode = OFF")
         conn.execute("PRAGMA foreign_keys = OFF")
         for index in INDEXES:
             conn.execute(f"DROP INDEX {index.partition(' ON ')[0].split()[-1]}")
@@ -140,6 +140,7 @@ def write_large(path: Path, settings: Settings, count: int) -> None:
                     _insert(conn, table, found)
         for index in INDEXES:
             conn.execute(index)
+        conn.execute("PRAGMA journal_mode = WAL")
 
 
 class _Rows:
@@ -224,7 +225,8 @@ def _add_frame(rows: _Rows, frame: FrameRecord, night: Night) -> None:
                 "sha256": _sha("file", frame.frame_id),
                 "size_bytes": 150_000_000,
                 "provisional": 0,
-                "better_possible": 0,
+                "better_possible": "",
+                "again": "",
                 "current": 1,
                 "gain_source": "flats",
                 "created_at": when,
