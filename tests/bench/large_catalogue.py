@@ -120,7 +120,7 @@ def write_large(path: Path, settings: Settings, count: int) -> None:
 
     While the rows are written there is neither journal nor index; the indexes are made again as the schema has them.
     """
-    with Catalogue.open(path, rules=settings.masters) as catalogue:
+    with Catalogue.open(path, rules=settings) as catalogue:
         conn = catalogue._db.conn
         conn.execute("PRAGMA journal_mode = OFF")
         conn.execute("PRAGMA foreign_keys = OFF")

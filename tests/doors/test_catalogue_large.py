@@ -36,7 +36,7 @@ def large(original, tmp_path):
     path, settings = original
     shutil.copyfile(path, tmp_path / "catalogue.sqlite")
     *_, new = large_catalogue.nights(NIGHTS + 1)
-    with Catalogue.open(tmp_path / "catalogue.sqlite", rules=settings.masters) as catalogue:
+    with Catalogue.open(tmp_path / "catalogue.sqlite", rules=settings) as catalogue:
         yield catalogue, settings, list(large_catalogue.frames_of(new))
 
 
