@@ -87,7 +87,6 @@ class Flow:
         self._polls: deque[Poll] = deque()
         self._arrived: deque[Arrived] = deque()
         self._outcomes: deque[Outcome] = deque()
-        self._landed: list[str] = []
         self._look_is_due = True
         self._next_look: datetime | None = None
         self._is_begun = False
@@ -269,12 +268,8 @@ class Flow:
             if outcome.status == "disk_full":
                 self._pause(now, outcome.reason)
             self._recorder.record(outcome, now)
-            self._landed.append(outcome.job_id)
             self._outcomes.popleft()
             self.look_soon()
-        if self._landed:
-            self._catalogue.land(self._landed)
-            self._landed.clear()
         return moved
 
     # --- space --------------------------------------------------------------------------------------------------------

@@ -100,19 +100,23 @@ class Recorder:
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
     def record(self, outcome: Outcome, now: datetime) -> None:
-        """Record what became of one job."""
+        """Record what became of one job and that it is no longer out, with one wait for the disk; then show it."""
         job, calibration = self._out[outcome.job_id]
-        for doubt in outcome.doubts:
-            _log.warning("Doubtful: %s: %s", _job_words(job), doubt)
-            self._catalogue.add_event("warning", "doubtful", _job_words(job), doubt, now)
-        if outcome.status == "done":
-            self._record_done(job, calibration, outcome, now)
-        elif outcome.status == "rejected" and outcome.frame_id is not None:
-            self._quarantine(outcome.frame_id, outcome.reason, now)
-        elif outcome.status == "disk_full":
-            self._record_no_space(job, calibration, outcome, now)
-        else:
-            self._record_trouble(job, outcome, now)
+        with self._catalogue.transaction():
+            for doubt in outcome.doubts:
+                _log.warning("Doubtful: %s: %s", _job_words(job), doubt)
+                self._catalogue.add_event("warning", "doubtful", _job_words(job), doubt, now)
+            if outcome.status == "done":
+                self._record_done(job, calibration, outcome, now)
+            elif outcome.status == "rejected" and outcome.frame_id is not None:
+                self._quarantine(outcome.frame_id, outcome.reason, now)
+            elif outcome.status == "disk_full":
+                self._record_no_space(job, calibration, outcome, now)
+            else:
+                self._record_trouble(job, outcome, now)
+            self._catalogue.land([outcome.job_id])
+        if outcome.status == "done" and isinstance(job, ReduceFrame):
+            self._show_reduction(job, outcome, now)
         del self._out[outcome.job_id], self._again[outcome.job_id]
         self._telemetry.outcome(type(job).__name__, outcome.status)
 
@@ -139,29 +143,28 @@ class Recorder:
     def _record_reduction(
         self, job: ReduceFrame, calibration: Calibration | None, outcome: Outcome, now: datetime
     ) -> None:
-        """Record a product, then point its stable link at it."""
+        """Record a product."""
         assert calibration is not None  # noqa: S101 - every order to reduce is remembered with its calibration
-        frame = job.member.frame
-        relative = str(Path(job.product).relative_to(self.settings.data_dir))
-        explanation = explanation_of(calibration)
-        order, again = orders.order_text(job), self._again[job.job_id]
-        findings = screening.light_findings(frame, outcome.metrics, self.settings)
-        with self._catalogue.transaction():
-            self._catalogue.record_reduction(
-                frame,
-                job,
-                outcome,
-                relative,
-                explanation,
-                now,
-                units=_UNITS,
-                order=order,
-                better=calibration.better_possible,
-                again=again,
-            )
-            if again:
-                self._catalogue.add_event("info", "reduced_again", Path(job.member.path).name, again, now)
-            self._catalogue.note_findings(frame.frame_id, findings)
+        frame, again = job.member.frame, self._again[job.job_id]
+        self._catalogue.record_reduction(
+            frame,
+            job,
+            outcome,
+            str(Path(job.product).relative_to(self.settings.data_dir)),
+            explanation_of(calibration),
+            now,
+            units=_UNITS,
+            order=orders.order_text(job),
+            better=calibration.better_possible,
+            again=again,
+        )
+        if again:
+            self._catalogue.add_event("info", "reduced_again", Path(job.member.path).name, again, now)
+        self._catalogue.note_findings(frame.frame_id, screening.light_findings(frame, outcome.metrics, self.settings))
+
+    def _show_reduction(self, job: ReduceFrame, outcome: Outcome, now: datetime) -> None:
+        """Point the stable link of a frame at its product, which is recorded, and say so."""
+        frame, again = job.member.frame, self._again[job.job_id]
         if self._catalogue.current_reduction(frame.frame_id) == job.job_id:
             store.point_link(Path(addresses.current_link(job.product)), Path(job.product))
         remove_links(self.settings, self._catalogue.former_products(frame.frame_id))  # the file had another name then
@@ -170,6 +173,7 @@ class Recorder:
             self._telemetry.observe("total", (now - arrived_at).total_seconds())
         note = f"provisional, without {', '.join(step for step, _ in job.skipped)}" if job.provisional else "complete"
         words = ("Reduced again" if again else "Reduced", Path(job.member.path).name, note)
+        relative = Path(job.product).relative_to(self.settings.data_dir)
         _log.info("%s: %s (%s) in %.2f s: %s%s", *words, outcome.seconds, relative, again and f": {again}")
 
     def _master(self, job: BuildMaster, outcome: Outcome) -> Master:
