@@ -2,9 +2,9 @@
 
 ``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
 scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why,
-``covering`` what to take, ``mapping`` the bad pixels, ``exporting`` serves other programs, ``verifying`` proves,
-``operating`` changes something, ``deciding`` takes the operator's word, ``demonstrating`` is the demo, ``tables`` the
-looks.
+``inspecting`` measures frames by hand (``picturing`` prints it), ``covering`` what to take, ``mapping`` the bad pixels,
+``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
+operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """
@@ -36,6 +36,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = {
     "explaining": ("explain",),
     "exporting": ("query", "export"),
     "initialising": ("init",),
+    "inspecting": ("inspect",),
     "mapping": ("badpixels",),
     "operating": ("requeue",),
     "sensing": ("sensor",),

@@ -9,4 +9,5 @@ turns them into electrons; masks are uint8 with the bits of ``records.MaskBit``.
     steps/      raw rows -> calibrated rows: the ordered table STEPS and the single pass over it
     cosmics/    cosmic rays in a single frame: exact, sparse L.A.Cosmic; a library of its own, no step yet
     quality/    one function for every row of ``metrics.METRICS``
+    inspecting/ what people compute by hand, the naive figures beside the right ones
 """

@@ -1,0 +1,104 @@
+"""Read noise each way that people compute it, and by how much the plain ways are off."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ingestd.pixels.quality import frame_noise_adu, histogram, read_noise_adu, read_noise_stack_adu
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ingestd.pixels.quality import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseWays:
+    """Noise of one pixel of one frame, ADU, from frames of equal exposure.
+
+    Attributes
+    ----------
+    frames : int
+    pairs, stack : Estimate
+        Clipped deviation of pair differences over sqrt(2), and root mean square over pixels of the deviation through
+        the stack: both without the step of the converter.
+    step : float
+        That step: it adds step / sqrt(12) in quadrature to all ways below.
+    plain_mean, plain_median : float
+        Mean and median over pixels of the deviation (ddof = 1) through the stack.
+    mean_factor, median_factor : float
+        What these are low by for Gaussian noise: c4(N), and the root of the median of chi-squared / (N - 1).
+    image_deviation : float
+        Of the first frame: structure is in it.
+    neighbours : float
+        Of the first frame, from vertical neighbours: gradients and columns are not in it.
+    """
+
+    frames: int
+    pairs: Estimate
+    stack: Estimate
+    step: float
+    plain_mean: float
+    plain_median: float
+    mean_factor: float
+    median_factor: float
+    image_deviation: float
+    neighbours: float
+
+
+def noise_ways(frames: Sequence[NDArray[Any]]) -> NoiseWays:
+    """Return the noise of a set each way.
+
+    Parameters
+    ----------
+    frames : at least 2 arrays of shape (ny, nx), ADU
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two frames or their shapes differ.
+    """
+    pairs, stack = read_noise_adu(frames), read_noise_stack_adu(frames)
+    deviations = np.std(np.asarray(frames, np.float32), axis=0, ddof=1, dtype=np.float64)
+    freedom = len(frames) - 1
+    return NoiseWays(
+        frames=len(frames),
+        pairs=pairs,
+        stack=stack,
+        step=histogram(frames[0]).converter_step(),
+        plain_mean=float(np.nanmean(deviations)),
+        plain_median=float(np.nanmedian(deviations)),
+        mean_factor=c4(len(frames)),
+        median_factor=math.sqrt((1.0 - 2.0 / (9.0 * freedom)) ** 3),
+        image_deviation=float(np.nanstd(frames[0], dtype=np.float64)),
+        neighbours=frame_noise_adu(frames[0]).value,
+    )
+
+
+def overscan_noise(overscan: NDArray[Any]) -> float:
+    """Return the noise of one pixel from the overscan of one frame, ADU, without the step of the converter.
+
+    Clipped standard deviation after the mean of each row and of each column was taken out; what that takes of the
+    degrees of freedom is made up for.
+    """
+    ny, nx = overscan.shape
+    if min(ny, nx) < 2:  # noqa: PLR2004 - rows and columns of one pixel hold no scatter
+        raise ValueError(f"the overscan of {ny} x {nx} pixels is too small to measure a scatter")
+    residual = overscan - overscan.mean(axis=1, keepdims=True, dtype=np.float64)
+    residual -= residual.mean(axis=0, keepdims=True)
+    _, sigma, _ = histogram(residual).clipped()
+    step = histogram(overscan).converter_step()
+    variance = sigma * sigma * nx / (nx - 1) * ny / (ny - 1)
+    return math.sqrt(max(variance - step * step / 12.0, 0.0))
+
+
+def c4(number: int) -> float:
+    """Return the mean of the standard deviation (ddof = 1) of so many Gaussian samples over the true one."""
+    half = 0.5 * number
+    return math.sqrt(1.0 / (half - 0.5)) * math.exp(math.lgamma(half) - math.lgamma(half - 0.5))
