@@ -225,3 +225,10 @@ def test_gain_of_flats_with_a_structured_bias():
 def test_gain_says_why_it_cannot_be_measured(frames, message):
     with pytest.raises(ValueError, match=message):
         gain_electrons_per_adu(frames, 0.0, 5.0, saturation_adu=65535)
+
+
+def test_gain_of_flats_of_different_structure_is_refused():
+    stripes = 1.0 + 0.3 * np.linspace(0, 1, 512)[:, np.newaxis] * np.sin(np.arange(512) / 3.0)
+    one, other = flats(1.3, 6.0, (20000, 20000))
+    with pytest.raises(ValueError, match="differ in structure"):
+        gain_electrons_per_adu([one, other * stripes], 1000.0, 6.0)
