@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 VERSION = "0.1.0"
 
-ALGORITHMS: Mapping[str, int] = {"measure": 1, "bias": 1, "dark": 1, "flat": 1, "reduce": 1}
+ALGORITHMS: Mapping[str, int] = {"measure": 1, "bias": 2, "dark": 2, "flat": 1, "reduce": 1}
 """Version of the arithmetic behind each kind of job; raise it when the same inputs would give other bytes."""
 
 CardValue = str | int | float | bool | None

@@ -14,8 +14,17 @@ from ingestd.jobs import headers
 from ingestd.jobs.flats import build_flats, relative_gains
 from ingestd.jobs.inputs import calibration_of
 from ingestd.jobs.measuring import figures, structure_figures
-from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain, open_members
-from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, mean_noise, raw_bands
+from ingestd.jobs.members import (
+    BuiltPlane,
+    Source,
+    coarse_deviation,
+    combined,
+    label_of,
+    nominal_gain,
+    open_members,
+    raw_samples,
+)
+from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, mean_noise
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.combine import Combined
@@ -89,7 +98,7 @@ def _raw_readers(job: BuildMaster, sources: list[Source], index: int) -> list[Ro
 
 def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPlane:
     """Return a plane of a master bias, with the read noise of its members."""
-    master = combined(job, _raw_readers(job, sources, index))
+    master = combined(job, _raw_readers(job, sources, index), least_deviation=coarse_deviation(sources, index))
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     parts = amplifiers_of(plane)
     names = [part.name for part in parts]
@@ -98,7 +107,7 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     metrics += structure_figures([_sampled(part.of_image(0, master.mean)) for part in parts], names, label)
     noises: list[Estimate] = []
     if len(sources) > 1:
-        samples = [_samples(sources, index, part) for part in parts]
+        samples = [raw_samples(sources, index, part) for part in parts]
         noises = [quality.read_noise_adu(frames) for frames in samples]
         metrics += figures("read_noise_adu", noises, mean_noise(noises), names, label)
         metrics += _stack_figures([quality.stack_scatter(frames) for frames in samples], names, label)
@@ -172,7 +181,7 @@ def _noise_in_electrons(
 
 def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPlane:
     """Return a plane of a master dark, which keeps its bias, with its hot pixels marked."""
-    master = combined(job, _raw_readers(job, sources, index))
+    master = combined(job, _raw_readers(job, sources, index), least_deviation=coarse_deviation(sources, index))
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     parts = amplifiers_of(plane)
     gains = [nominal_gain(job, index, part) for part in parts]
@@ -186,16 +195,7 @@ def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     names = [part.name for part in parts]
     metrics = figures("dark_level_adu", levels, mean_level(levels), names, label)
     if len(sources) > 1:
-        noises = [quality.dark_noise_adu(_samples(sources, index, part)) for part in parts]
+        noises = [quality.dark_noise_adu(raw_samples(sources, index, part)) for part in parts]
         metrics += figures("dark_noise_adu", noises, mean_noise(noises), names, label)
     facts = [headers.AmplifierFacts(part, gain) for part, gain in zip(parts, gains, strict=True)]
     return BuiltPlane(master.mean, master.error, mask, tuple(metrics), headers.plane_cards(facts, label), doubts)
-
-
-def _samples(sources: list[Source], index: int, part: Part) -> list[Float32]:
-    """Return the same raw rows of one amplifier in every member, in the order of time."""
-    bands = quality.sampled_rows(part.section.shape)
-    return [
-        raw_bands(source.planes[index], amplifiers_of(member.frame.planes[index])[part.amplifier].section, bands)
-        for member, source in sorted(sources, key=by_time)
-    ]

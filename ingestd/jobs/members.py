@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
 from ingestd.jobs import threads
 from ingestd.jobs.inputs import opened
-from ingestd.jobs.parts import Part
+from ingestd.jobs.parts import Part, amplifiers_of, raw_bands
+from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.combine import Combined, combine
 from ingestd.records import BuildMaster, FrameInput, Metric
@@ -39,7 +44,9 @@ def open_members(job: BuildMaster, limits: Limits, stack: ExitStack) -> list[Sou
         return list(pool.map(enter, job.members))
 
 
-def combined(job: BuildMaster, readers: list[RowReader], scales: list[float] | None = None) -> Combined:
+def combined(
+    job: BuildMaster, readers: list[RowReader], scales: list[float] | None = None, least_deviation: float = 0.0
+) -> Combined:
     """Combine with the clipping of the settings."""
     with threads.pool() as pool:
         return combine(
@@ -47,9 +54,31 @@ def combined(job: BuildMaster, readers: list[RowReader], scales: list[float] | N
             sigma=job.arithmetic.sigma,
             iterations=job.arithmetic.iterations,
             scales=scales,
+            least_deviation=least_deviation,
             parts=threads.THREADS,
             each=pool.map,
         )
+
+
+def coarse_deviation(sources: Sequence[Source], index: int) -> float:
+    """Return the noise of the first two frames where the converter of every amplifier hardly resolves it, else 0."""
+    if len(sources) < 2:  # noqa: PLR2004 - nothing is clipped
+        return 0.0
+    pair = sorted(sources, key=by_time)[:2]
+    found = [
+        quality.coarse_deviation(samples[0], samples[1])
+        for samples in (raw_samples(pair, index, part) for part in amplifiers_of(pair[0][0].frame.planes[index]))
+    ]
+    return max(found) if all(found) else 0.0
+
+
+def raw_samples(sources: Sequence[Source], index: int, part: Part) -> list[NDArray[Any]]:
+    """Return the same raw rows of one amplifier in every member, in the order of time."""
+    bands = quality.sampled_rows(part.section.shape)
+    return [
+        raw_bands(source.planes[index], amplifiers_of(member.frame.planes[index])[part.amplifier].section, bands)
+        for member, source in sorted(sources, key=by_time)
+    ]
 
 
 def label_of(job: BuildMaster, index: int) -> int | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ingestd.doors import fitsfile
 from ingestd.jobs.calibrating import gain_of, gain_scales
 from ingestd.jobs.inputs import opened, planes_of
+from ingestd.jobs.members import coarse_deviation
 from ingestd.pixels import reference
 from ingestd.pixels.blocks import Float32, Float64
 from ingestd.records import BuildMaster, FrameInput, Kind, MaskBit, MasterInput, ReduceFrame
@@ -81,7 +82,7 @@ def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) ->
         scale = gain_scales(job).get((index, 0), 1.0)
         return _calibrated(images[0], job.member, index, None if gain is None else gain * scale)
     if job.group.kind is not Kind.FLAT:
-        return reference.combined(images, job.arithmetic.sigma)
+        return reference.combined(images, job.arithmetic.sigma, coarse_deviation(sources, index))
     if job.flats == "combined" or job.arithmetic.flat_normalise != "median":
         raise ValueError("flats of two lights are joined, or the mode is their level")
     if job.members[0].frame.configuration.bayer:

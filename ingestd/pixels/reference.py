@@ -51,9 +51,16 @@ def corrected(raw: Float32, overscan: Section | None, trim: Section | None, skip
     return np.asarray(ccd.data, np.float64)
 
 
-def combined(images: Sequence[NDArray[Any]], sigma: float) -> Float64:
-    """Return the clipped mean as the CCD Data Reduction Guide has it: one round about the median, 1.4826 MAD."""
+def combined(images: Sequence[NDArray[Any]], sigma: float, least_deviation: float = 0.0) -> Float64:
+    """Return the clipped mean as the CCD Data Reduction Guide has it: one round about the median, 1.4826 MAD.
+
+    A deviation below ``least_deviation`` counts as that.
+    """
     import ccdproc  # noqa: PLC0415
+    from astropy.stats import mad_std  # noqa: PLC0415
+
+    def deviation(samples: Any, axis: Any) -> Any:  # noqa: ANN401 - astropy has no types
+        return np.maximum(mad_std(samples, axis=axis, ignore_nan=True), least_deviation)
 
     if len(images) == 1:
         return np.asarray(images[0], np.float64)
@@ -64,7 +71,7 @@ def combined(images: Sequence[NDArray[Any]], sigma: float) -> Float64:
         sigma_clip_low_thresh=sigma,
         sigma_clip_high_thresh=sigma,
         sigma_clip_func="median",
-        sigma_clip_dev_func="mad_std",
+        sigma_clip_dev_func=deviation if least_deviation else "mad_std",
         mem_limit=_MEMORY_BYTES,
     )
     return np.asarray(master.data, np.float64)

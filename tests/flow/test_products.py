@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from ingestd import simulator
+from ingestd.flow.verifying import verify
 from ingestd.records import Kind, MaskBit
 from tests.flow.observatory import CAMERA, header, observatory, sha256, signal, with_cards, write_night, write_shot
 
@@ -84,6 +85,24 @@ def test_read_noise_of_the_master_bias_is_that_of_the_sensor(tmp_path):
         (row,) = place.qa("read_noise_electrons")
         # 8 independent differences of 12,288 pixels: relative error 1 / sqrt(2 * 8 * 12288) = 0.23 %, five of them
         assert row["value"] == pytest.approx(7.5, rel=5 / math.sqrt(2 * 8 * 12_288))
+
+
+def test_master_of_a_coarse_converter_is_a_mean_with_an_error(tmp_path):
+    """Seven biases with a noise of 0.4 ADU: in most pixels the MAD is 0, and the median alone would be kept."""
+    coarse = replace(CAMERA, sensor=replace(CAMERA.sensor, gain_e_per_adu=5.0, read_noise_e=2.0, bias_drift_adu=0.0))
+    with observatory(tmp_path) as place:
+        write_night(place.incoming, camera=coarse, biases=7, lights=0, flats=0, evening_darks=0)
+        place.settle()
+        (path,) = place.data.glob("masters/*/bias/*.fits")
+        noise = math.hypot(0.4, 1 / math.sqrt(12)) / math.sqrt(7)
+        found = signal(path) - coarse.sensor.bias()
+        # the structure of the bias spreads the phases of the rounding evenly
+        assert found.std() == pytest.approx(noise, rel=0.05)
+        error = fits.getdata(path, "UNCERT").astype(float)
+        assert math.sqrt((error**2).mean()) == pytest.approx(noise, rel=0.05)
+        (result,) = place.catalogue.current_results()
+        (against,) = verify(place.catalogue, place.settings, result, reference=True).against
+        assert against.largest < 1e-3
 
 
 def test_a_saturated_pixel_is_masked(place):

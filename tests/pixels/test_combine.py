@@ -218,6 +218,26 @@ def test_with_a_mad_of_zero_only_the_median_is_kept():
     assert (result.mean[0, 0], result.error[0, 0], result.count[0, 0]) == (7, 0, 3)
 
 
+def test_least_deviation_keeps_neighbours_of_a_mad_of_zero_and_no_more():
+    # 5 x 0.5 = 2.5 to either side of the median
+    kept, cut = (combine_column(values, least_deviation=0.5) for values in ([7, 7, 7, 9], [7, 7, 7, 10]))
+    assert (kept.mean[0, 0], kept.count[0, 0]) == (7.5, 4)
+    assert (cut.mean[0, 0], cut.count[0, 0]) == (7, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize("count", [3, 7, 10, 25])
+def test_least_deviation_enters_the_bound_as_the_rule(count, dtype):
+    frames = np.rint(np.random.default_rng(count).normal(0.3, 0.6, (count, 40, 50))).astype(dtype)
+    frames[0, ::7, ::5] = 4
+    result = combine([ArrayReader(frame) for frame in frames], sigma=5, least_deviation=0.66)
+    values = frames.astype(float)
+    distance = np.abs(values - np.median(values, axis=0))
+    kept = distance <= 5 * np.maximum(1.4826 * np.median(distance, axis=0), 0.66)
+    np.testing.assert_array_equal(result.count, kept.sum(axis=0))
+    np.testing.assert_allclose(result.mean, (values * kept).sum(axis=0) / kept.sum(axis=0), rtol=1e-6, atol=1e-7)
+
+
 def test_scales_are_applied_before_clipping():
     # Three flats of one sky at three levels agree once scaled; a star in the fourth does not.
     result = combine_column([1000, 2020, 3960, 9000], scales=[1 / 1000, 1 / 2000, 1 / 4000, 1 / 3000])

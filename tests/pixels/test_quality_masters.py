@@ -7,6 +7,7 @@ import pytest
 
 from ingestd.pixels.quality import (
     Estimate,
+    coarse_deviation,
     dark_rate_adu_per_second,
     dark_rate_electrons_per_second,
     dark_rate_mean_adu_per_second,
@@ -82,6 +83,15 @@ def test_the_step_of_frames_that_are_no_longer_integers_can_be_stated():
     frames = [frame.astype(np.float32) - np.float32(1000.3) for frame in biases(3, 1.0)]
     with_step, without = read_noise_adu(frames, step_adu=1.0), read_noise_adu(frames)
     assert without.value**2 - with_step.value**2 == pytest.approx(1 / 12, rel=0.01)
+
+
+@pytest.mark.parametrize(("sigma", "step"), [(0.4, 1), (1.5, 1), (3.0, 1), (20.0, 16), (60.0, 16)])
+def test_deviation_is_coarse_below_two_steps(sigma, step):
+    frames = [(frame // step * step) for frame in biases(2, sigma, drift=3.0)]
+    noise = math.hypot(sigma, step / math.sqrt(12))
+    expected = pytest.approx(noise, rel=0.03) if noise < 2 * step else 0.0
+    assert coarse_deviation(*frames) == expected
+    assert coarse_deviation(*(frame.astype(np.float32) for frame in frames)) == 0.0
 
 
 @pytest.mark.parametrize("frames", [[], [np.zeros((4, 4))], [np.zeros((4, 4)), np.zeros((4, 5))]])

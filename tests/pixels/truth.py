@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.pixels.combine import Combined, combine
+from ingestd.pixels.quality import coarse_deviation
 from ingestd.simulator.sensor import Sensor
 from tests.pixels.array_reader import ArrayReader
 
@@ -139,12 +140,17 @@ class Night:
     @cached_property
     def master_bias(self) -> Combined:
         """The biases, combined."""
-        return combine([ArrayReader(frame) for frame in self.biases], sigma=5.0)
+        return combined(self.biases)
 
     @cached_property
     def master_dark(self) -> Combined:
         """The darks, combined."""
-        return combine([ArrayReader(frame) for frame in self.darks], sigma=5.0)
+        return combined(self.darks)
+
+
+def combined(frames: Sequence[NDArray[np.uint16]]) -> Combined:
+    """Return the master as a worker combines it."""
+    return combine([ArrayReader(frame) for frame in frames], sigma=5.0, least_deviation=coarse_deviation(*frames[:2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,35 @@ def range_of_boxes(subject: Subject) -> float:
     return max(of_difference - 0.2 * expected_range(own, spread / math.sqrt(subject.frames)), 0.0)
 
 
+def clipped(samples: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard error of each column by the rule as it is stated; NaN errors of single samples.
+
+    Kept is what lies within 5 x 1.4826 MAD of the median.
+    """
+    distance = np.abs(samples - np.median(samples, axis=0))
+    kept = distance <= 5.0 * _MAD_TO_SIGMA * np.median(distance, axis=0)
+    count = kept.sum(axis=0)
+    mean = (samples * kept).sum(axis=0) / count
+    squares = ((samples - mean) ** 2 * kept).sum(axis=0)
+    return mean, np.sqrt(squares / np.where(count > 1, count - 1, np.nan) / count)
+
+
+@cache
+def variance_of_clipped(number: int) -> float:
+    """Return the variance of the clipped mean of standard Gaussian samples, times their number."""
+    mean, _ = clipped(np.random.default_rng(number).standard_normal((number, 200_000)))
+    return number * float(mean.var())
+
+
+def noise_of_clipping(subject: Subject) -> float:
+    """Return by how much a frame less a clipped master is noisier than less a plain mean."""
+    if bias_noise_adu(subject) < 2.0:
+        return 0.0
+    noise, frames = bias_noise_adu(subject), subject.frames
+    variances = [noise**2 * (1 + it / frames) - STEP_VARIANCE for it in (variance_of_clipped(frames), 1.0)]
+    return math.sqrt(variances[0]) - math.sqrt(variances[1])
+
+
 def _box_medians(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Return the medians of 8 x 8 boxes whose samples have Gaussian noise."""
     boxes = [box for rows in np.split(image, _BOXES) for box in np.split(rows, _BOXES, axis=1)]
@@ -289,6 +318,10 @@ CASES = (
         "noise_from_master_adu",
         lambda night: quality.noise_from_master_adu(_comparison(night)).value,
         lambda subject: math.sqrt(bias_noise_adu(subject) ** 2 * (1 + 1 / subject.frames) - STEP_VARIANCE),
+        known=noise_of_clipping,
+        formula="clipping at 5 x 1.4826 MAD costs a mean of N Gaussian samples efficiency: its variance is "
+        "(1 + e) sigma^2 / N, e from the rule itself on 200 000 columns (N = 5: 0.11, 10: 0.025); with the least "
+        "deviation of a coarse converter e is 0",
     ),
     Case("outlier_pixels", lambda night: quality.outlier_pixels(_comparison(night)).value, lambda _: 0.0),
     Case(

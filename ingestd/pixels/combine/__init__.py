@@ -10,6 +10,10 @@ One iteration at 5 sigma gives the pixels of ``ccdproc.combine(method="average",
 sigma_clip_func="median", sigma_clip_dev_func="mad_std")``: bit for bit as float32 for integer samples, within 1 ulp for
 floating-point ones.
 
+Where the noise is less than about two steps of the converter, the MAD of many pixels is 0 and the rule keeps their
+median alone: no mean, and an error of 0. There the noise of the frames is the least deviation of a pixel
+(``quality.coarse_deviation``), and the pixels are no longer those of ccdproc.
+
 How: raw samples are sorted over the frames, all pixels of a cache-sized block at once (``network``). A bound on the MAD
 taken from the sorted samples clears almost every pixel of containing anything to reject (``clipping``); the exact rule
 is applied to the rest. Sums of integers are exact: 200 differences of 16-bit samples stay below 2**24 in float32.
@@ -67,6 +71,7 @@ def combine(
     sigma: float,
     iterations: int = 1,
     scales: Sequence[float] | None = None,
+    least_deviation: float = 0.0,
     block_px: int | None = None,
     parts: int = 1,
     each: Each = map,
@@ -85,6 +90,8 @@ def combine(
         At most this many rounds of clipping; a round that rejects nothing ends them.
     scales : sequence of float, optional
         A factor for each frame, applied before clipping: 1 / level for flats, so that stars stand out and clip.
+    least_deviation : float, optional
+        A smaller 1.4826 MAD of a pixel counts as this, in the unit of the result: see ``quality.coarse_deviation``.
     block_px : int, optional
         Pixels sorted at a time, by default what fits the cache. The result does not depend on it.
     parts : int, optional
@@ -110,7 +117,7 @@ def combine(
     else:
 
         def fill(part: Rows) -> None:
-            kernel = _kernel(readers, sigma, iterations, scales, block_px)
+            kernel = _kernel(readers, sigma, iterations, scales, block_px, least_deviation)
             for first_row, rows in _slabs(readers, kernel.samples.itemsize, part):
                 _combine_rows(readers, kernel, first_row, rows, result)
 
@@ -159,14 +166,15 @@ def _kernel(
     iterations: int,
     scales: Sequence[float] | None,
     block_px: int | None,
+    least: float,
 ) -> Kernel:
     """Return the arithmetic that suits the samples."""
     first = readers[0]
     alike = all(r.is_integer and r.dtype == first.dtype and r.offset == first.offset for r in readers)
     if alike and scales is None:
-        return IntegerKernel(len(readers), first.dtype, sigma, iterations, block_px, offset=first.offset)
+        return IntegerKernel(len(readers), first.dtype, sigma, iterations, block_px, least, offset=first.offset)
     factors = np.ones(len(readers)) if scales is None else np.asarray(scales, np.float64)
-    return FloatKernel(factors, sigma, iterations, block_px)
+    return FloatKernel(factors, sigma, iterations, block_px, least)
 
 
 def _parts(ny: int, parts: int) -> list[Rows]:

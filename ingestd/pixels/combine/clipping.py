@@ -19,7 +19,7 @@ _BOUND_WINDOWS = 3
 0, 1, 2, 3 and all windows leave 8.1, 4.1, 2.4, 1.7 and 1.4 % for the exact path."""
 
 
-def clip_columns(samples: Float64, sigma: float, iterations: int) -> NDArray[np.bool_]:
+def clip_columns(samples: Float64, sigma: float, iterations: int, least: float = 0.0) -> NDArray[np.bool_]:
     """Return which samples survive clipping, column by column.
 
     Parameters
@@ -30,11 +30,13 @@ def clip_columns(samples: Float64, sigma: float, iterations: int) -> NDArray[np.
         A sample is rejected if it is further than ``sigma`` x 1.4826 MAD from the median.
     iterations : int
         Median and MAD are taken anew from the kept samples at most this often.
+    least : float, optional
+        A smaller 1.4826 MAD counts as this.
 
     Returns
     -------
     ndarray of bool, shape (n, columns)
-        True for a kept sample. With a MAD of zero only samples equal to the median are kept.
+        True for a kept sample. With a MAD of zero, and no least deviation, only samples equal to the median are kept.
 
     Notes
     -----
@@ -45,7 +47,7 @@ def clip_columns(samples: Float64, sigma: float, iterations: int) -> NDArray[np.
     kept = np.isfinite(samples)
     active = np.arange(samples.shape[1])
     for _ in range(iterations):
-        inside = _inside(samples[:, active], kept[:, active], sigma)
+        inside = _inside(samples[:, active], kept[:, active], sigma, least)
         shrunk = np.flatnonzero((inside != kept[:, active]).any(axis=0))
         active = active[shrunk]
         if not active.size:
@@ -54,7 +56,7 @@ def clip_columns(samples: Float64, sigma: float, iterations: int) -> NDArray[np.
     return kept
 
 
-def _inside(samples: Float64, kept: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
+def _inside(samples: Float64, kept: NDArray[np.bool_], sigma: float, least: float) -> NDArray[np.bool_]:
     """Return which kept samples lie within the limits that the kept samples set."""
     if kept.all():
         centre = _middle(samples)
@@ -62,7 +64,7 @@ def _inside(samples: Float64, kept: NDArray[np.bool_], sigma: float) -> NDArray[
     else:
         centre = _middle_of_present(np.where(kept, samples, np.nan), kept.sum(axis=0))
         deviation = _middle_of_present(np.where(kept, np.abs(samples - centre), np.nan), kept.sum(axis=0))
-    reach = sigma * (MAD_TO_SIGMA * deviation)
+    reach = sigma * np.maximum(MAD_TO_SIGMA * deviation, least)
     inside: NDArray[np.bool_] = kept & (samples >= centre - reach) & (samples <= centre + reach)
     return inside
 
@@ -97,16 +99,17 @@ class ClipBound:
         Samples per column and columns.
     dtype : numpy dtype
         Type of the ordered differences.
-    sigma : float
+    sigma, least : float
         As in `clip_columns`.
     """
 
-    def __init__(self, count: int, width: int, dtype: np.dtype[Any], sigma: float) -> None:
+    def __init__(self, count: int, width: int, dtype: np.dtype[Any], sigma: float, least: float = 0.0) -> None:
         self._ranks = tuple(dict.fromkeys(((count + 1) // 2, count // 2 + 1)))
         quartile = count // 4
         self._windows = range(max(0, quartile - _BOUND_WINDOWS), min(count, quartile + _BOUND_WINDOWS + 1))
         # 1e-6 below the true factor: above any rounding of the few operations in between.
         self._factor = dtype.type(sigma * MAD_TO_SIGMA * (1 - 1e-6) / len(self._ranks))
+        self._least = dtype.type(sigma * least * (1 - 1e-6))
         # An error of the distances counts as often as they do, and once more in the difference that is compared.
         self._leverage = dtype.type(1 + sigma * MAD_TO_SIGMA)
         self._median, self._low, self._high, *self._limits = np.zeros((3 + len(self._ranks), width), dtype)
@@ -159,4 +162,6 @@ class ClipBound:
         for limit in self._limits[1:]:
             np.add(total, limit, out=total)
         np.multiply(total, self._factor, out=total)
+        if self._least:
+            np.maximum(total, self._least, out=total)
         return total

@@ -35,16 +35,18 @@ class Kernel(ABC):
         Frames.
     dtype : numpy dtype
         Type of the samples.
-    sigma, iterations
-        As in ``combine``.
+    sigma, iterations, least
+        As in ``combine``; least is its ``least_deviation``.
     block_px : int or None
         Pixels in a block; None for what suits the cache.
     """
 
-    def __init__(self, count: int, dtype: np.dtype[Any], sigma: float, iterations: int, block_px: int | None) -> None:
+    def __init__(
+        self, count: int, dtype: np.dtype[Any], sigma: float, iterations: int, block_px: int | None, least: float
+    ) -> None:
         width = block_px or min(_MAX_WIDTH, _BLOCK_SAMPLES // count)
         self._sorter = ColumnSorter(count, max(_MIN_WIDTH, width), dtype)
-        self._sigma, self._iterations = sigma, iterations
+        self._sigma, self._iterations, self._least = sigma, iterations, least
         self._slab = np.empty((0,), dtype)
 
     @property
@@ -88,7 +90,7 @@ class Kernel(ABC):
 
     def _combine_exactly(self, samples: Float64, mean: Float32, error: Float32, count: Count, at: NDArray[Any]) -> None:
         """Clip the columns of ``samples`` by the exact rule; their results go to the places ``at``."""
-        kept = clip_columns(samples, self._sigma, self._iterations)
+        kept = clip_columns(samples, self._sigma, self._iterations, self._least)
         number = kept.sum(axis=0)
         divisor = np.where(number > 0, number, np.nan)
         average = np.where(kept, samples, 0.0).sum(axis=0) / divisor
@@ -103,16 +105,24 @@ class IntegerKernel(Kernel):
 
     Parameters
     ----------
-    count, dtype, sigma, iterations, block_px
+    count, dtype, sigma, iterations, block_px, least
         As for `Kernel`; ``dtype`` is uint8, int16 or int32.
     offset : int
         Value of a raw sample of zero.
     """
 
     def __init__(
-        self, count: int, dtype: np.dtype[Any], sigma: float, iterations: int, block_px: int | None, *, offset: int
+        self,
+        count: int,
+        dtype: np.dtype[Any],
+        sigma: float,
+        iterations: int,
+        block_px: int | None,
+        least: float,
+        *,
+        offset: int,
     ) -> None:
-        super().__init__(count, dtype, sigma, iterations, block_px)
+        super().__init__(count, dtype, sigma, iterations, block_px, least)
         width = self.samples.shape[1]
         # 24 bits hold the sum of 256 differences of 16-bit samples, 53 bits that of 2 million of 32-bit samples.
         work = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)  # noqa: PLR2004 - bytes of 16 bits
@@ -120,7 +130,7 @@ class IntegerKernel(Kernel):
         self._differences = np.zeros((count, width), work)
         self._middle, self._sum, self._squares = np.zeros((3, width), work)
         self._total = np.zeros(width)
-        self._bound = ClipBound(count, width, work, sigma)
+        self._bound = ClipBound(count, width, work, sigma, least)
 
     def read(self, reader: RowReader, first_row: int, out: NDArray[Any]) -> None:
         """Fill ``out`` with raw samples."""
@@ -160,19 +170,19 @@ class FloatKernel(Kernel):
     ----------
     scales : ndarray, shape (frames,), float64
         Factor of each frame.
-    sigma, iterations, block_px
+    sigma, iterations, block_px, least
         As for `Kernel`.
     """
 
-    def __init__(self, scales: Float64, sigma: float, iterations: int, block_px: int | None) -> None:
+    def __init__(self, scales: Float64, sigma: float, iterations: int, block_px: int | None, least: float) -> None:
         dtype = np.dtype(np.float32)
-        super().__init__(len(scales), dtype, sigma, iterations, block_px)
+        super().__init__(len(scales), dtype, sigma, iterations, block_px, least)
         width = self.samples.shape[1]
         self._scales = scales[:, np.newaxis]
         self._narrow_scales = self._scales.astype(np.float32)
         self._middle, self._sum, self._squares, self._rounding = np.zeros((4, width), dtype)
         self._total, self._term = np.zeros((2, width))
-        self._bound = ClipBound(len(scales), width, dtype, sigma)
+        self._bound = ClipBound(len(scales), width, dtype, sigma, least)
 
     def read(self, reader: RowReader, first_row: int, out: NDArray[Any]) -> None:
         """Fill ``out`` with physical values."""

@@ -71,6 +71,7 @@ from ingestd.pixels.quality.levels import (
 from ingestd.pixels.quality.noise import (
     StackScatter,
     c4,
+    coarse_deviation,
     dark_noise_adu,
     read_noise_adu,
     read_noise_electrons,
@@ -174,6 +175,7 @@ __all__ = [
     "TransferCurve",
     "bias_level_adu",
     "c4",
+    "coarse_deviation",
     "ceiling_pixels",
     "central_section",
     "column_structure_adu",

@@ -21,6 +21,7 @@ from ingestd.pixels.quality.histogram import Estimate, as_estimate, histogram
 _REJECT_SIGMA = 5.0
 _MAX_ROUNDS = 50
 _BLOCK_PIXELS = 1 << 16
+_COARSE_STEPS = 2.0
 
 
 def read_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = None) -> Estimate:
@@ -195,6 +196,26 @@ def c4(number: int) -> float:
     """Return by what the standard deviation (ddof = 1) of so many Gaussian values is low: sqrt(2/f) G(n/2) / G(f/2)."""
     freedom = number - 1
     return math.sqrt(2.0 / freedom) * math.exp(math.lgamma(0.5 * number) - math.lgamma(0.5 * freedom))
+
+
+def coarse_deviation(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return the noise of one pixel of frames whose converter hardly resolves it, else 0; ADU, with its step.
+
+    Parameters
+    ----------
+    first, second : arrays of one shape (ny, nx), integers as they were read
+        Two frames of a set. For large frames the rows of `sampled_rows`.
+
+    Notes
+    -----
+    Hardly is below two steps of the converter. Of ten such samples of one pixel most are often equal: their median
+    absolute deviation is 0, and clipping by it alone leaves a median of whole steps for a mean.
+    """
+    step = histogram(first).converter_step()
+    if not step:
+        return 0.0
+    noise = math.hypot(_pair_noise(first, second, step), step / math.sqrt(12.0))
+    return noise if noise < _COARSE_STEPS * step else 0.0
 
 
 def read_noise_electrons(read_noise: Estimate, gain: Estimate | float) -> Estimate:
