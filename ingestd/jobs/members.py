@@ -21,6 +21,9 @@ from ingestd.settings import Limits
 
 Source = tuple[FrameInput, fitsfile.FrameReader]
 
+_MANY_PX, _FEW_PX = 1 << 20, 1 << 16
+"""Pixels for a figure, good to 0.07 %, and for a decision, good to 0.3 %."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltPlane:
@@ -67,14 +70,16 @@ def coarse_deviation(sources: Sequence[Source], index: int) -> float:
     pair = sorted(sources, key=by_time)[:2]
     found = [
         quality.coarse_deviation(samples[0], samples[1])
-        for samples in (raw_samples(pair, index, part) for part in amplifiers_of(pair[0][0].frame.planes[index]))
+        for samples in (
+            raw_samples(pair, index, part, _FEW_PX) for part in amplifiers_of(pair[0][0].frame.planes[index])
+        )
     ]
     return max(found) if all(found) else 0.0
 
 
-def raw_samples(sources: Sequence[Source], index: int, part: Part) -> list[NDArray[Any]]:
-    """Return the same raw rows of one amplifier in every member, in the order of time."""
-    bands = quality.sampled_rows(part.section.shape)
+def raw_samples(sources: Sequence[Source], index: int, part: Part, pixels: int = _MANY_PX) -> list[NDArray[Any]]:
+    """Return the same raw rows of one amplifier in every member, at least so many pixels, in the order of time."""
+    bands = quality.sampled_rows(part.section.shape, pixels=pixels)
     return [
         raw_bands(source.planes[index], amplifiers_of(member.frame.planes[index])[part.amplifier].section, bands)
         for member, source in sorted(sources, key=by_time)
