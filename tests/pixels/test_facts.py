@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from ingestd.pixels.combine import combine
-from ingestd.pixels.inspecting import Stack, c4, describe, gain_ways, noise_ways, overscan_noise
+from ingestd.pixels.inspecting import Stack, describe, gain_ways, noise_ways
 from ingestd.pixels.quality import (
     bias_level_adu,
+    c4,
     dark_rate_adu_per_second,
     frame_noise_adu,
     gain_electrons_per_adu,
     overscan_level_adu,
     read_noise_adu,
+    read_noise_overscan_adu,
     read_noise_stack_adu,
 )
 from ingestd.pixels.steps import CalibratedReader, PlaneCalibration, flat_level, normalise_flat, reduce_plane
@@ -208,7 +210,8 @@ def test_overscan_without_its_first_columns_gives_the_level():
     assert overscan_level_adu(columns[:, 5:]).value == pytest.approx(1138.0, abs=error)
     # The mean of all columns is too high by the residual charge of five: 77.5 / 32 = 2.4 ADU.
     assert columns.mean() - 1138.0 == pytest.approx(Lfc.residual.sum() / 32, abs=error)
-    assert overscan_noise(columns[:, 5:]) == pytest.approx(LFC_NOISE, rel=5 / math.sqrt(2 * 399 * 27))
+    noise = read_noise_overscan_adu(columns[:, 5:], 1.0).value
+    assert noise == pytest.approx(LFC_NOISE, rel=5 / math.sqrt(2 * 199 * 13))
 
 
 def test_overscan_one_row_short_serves_all_rows():

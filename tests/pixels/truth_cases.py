@@ -1,4 +1,4 @@
-"""What every estimator of METRICS should find on a `Subject`: truths by formula, known biases with theirs.
+"""What estimators of METRICS should find on a `Subject`: truths by formula, known biases with theirs.
 
 Truths of medians are those of the whole population of samples (pixels differ, noise is Gaussian, charge is Poisson),
 found by bisection of its distribution function, so that skewed distributions are judged by what the figure means.
@@ -385,4 +385,4 @@ CASES = (
         sky_noise_e,
     ),
 )
-"""One case for each row of METRICS."""
+"""Rows of METRICS that are measured on every night; others have trials of their own."""

@@ -15,8 +15,9 @@ from ingestd.doors import fitsfile
 from ingestd.errors import FrameChanged, FrameNotReady, FrameRejected, IngestdError
 from ingestd.jobs.counting import overscan_of
 from ingestd.jobs.parts import amplifiers_of, raw_rows
+from ingestd.pixels import quality
 from ingestd.pixels.blocks import RowReader
-from ingestd.pixels.inspecting import Description, describe, overscan_noise
+from ingestd.pixels.inspecting import Description, describe
 from ingestd.records import FrameRecord, Kind, Plane, Section
 from ingestd.rules import dialects
 from ingestd.settings import Limits, Reduction, Site
@@ -200,7 +201,9 @@ def _noise_of_overscans(plane: Plane, reader: RowReader) -> dict[str, float]:
     for part in amplifiers_of(plane):
         samples = overscan_of(reader, part, Reduction().overscan_skip_px)
         if samples is not None and min(samples.shape) > 1:
-            found[part.name] = overscan_noise(np.rint(samples).astype(np.int64) if reader.is_integer else samples)
+            whole = np.rint(samples).astype(np.int64) if reader.is_integer else samples
+            step = quality.histogram(whole).converter_step()
+            found[part.name] = quality.read_noise_overscan_adu(samples, step).value
     return found
 
 

@@ -8,7 +8,7 @@ converting      gain from two flats and two biases, and the quick form
 
 from ingestd.pixels.inspecting.converting import GainWays, gain_ways
 from ingestd.pixels.inspecting.describing import Bar, Description, Spot, bars, describe
-from ingestd.pixels.inspecting.noising import NoiseWays, c4, noise_ways, overscan_noise
+from ingestd.pixels.inspecting.noising import NoiseWays, noise_ways
 from ingestd.pixels.inspecting.stacking import Stack
 
 __all__ = [
@@ -19,9 +19,7 @@ __all__ = [
     "Spot",
     "Stack",
     "bars",
-    "c4",
     "describe",
     "gain_ways",
     "noise_ways",
-    "overscan_noise",
 ]

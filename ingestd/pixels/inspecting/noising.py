@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingestd.pixels.quality import frame_noise_adu, histogram, read_noise_adu, read_noise_stack_adu
+from ingestd.pixels.quality import c4, frame_noise_adu, histogram, read_noise_adu, read_noise_stack_adu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,26 +79,3 @@ def noise_ways(frames: Sequence[NDArray[Any]]) -> NoiseWays:
         image_deviation=float(np.nanstd(frames[0], dtype=np.float64)),
         neighbours=frame_noise_adu(frames[0]).value,
     )
-
-
-def overscan_noise(overscan: NDArray[Any]) -> float:
-    """Return the noise of one pixel from the overscan of one frame, ADU, without the step of the converter.
-
-    Clipped standard deviation after the mean of each row and of each column was taken out; what that takes of the
-    degrees of freedom is made up for.
-    """
-    ny, nx = overscan.shape
-    if min(ny, nx) < 2:  # noqa: PLR2004 - rows and columns of one pixel hold no scatter
-        raise ValueError(f"the overscan of {ny} x {nx} pixels is too small to measure a scatter")
-    residual = overscan - overscan.mean(axis=1, keepdims=True, dtype=np.float64)
-    residual -= residual.mean(axis=0, keepdims=True)
-    _, sigma, _ = histogram(residual).clipped()
-    step = histogram(overscan).converter_step()
-    variance = sigma * sigma * nx / (nx - 1) * ny / (ny - 1)
-    return math.sqrt(max(variance - step * step / 12.0, 0.0))
-
-
-def c4(number: int) -> float:
-    """Return the mean of the standard deviation (ddof = 1) of so many Gaussian samples over the true one."""
-    half = 0.5 * number
-    return math.sqrt(1.0 / (half - 0.5)) * math.exp(math.lgamma(half) - math.lgamma(half - 0.5))
