@@ -104,7 +104,7 @@ def _record(it: BadPixels) -> dict[str, Any]:
                 "age_d": None if one.age_h is None else round(one.age_h / 24, 3),
                 "cause": one.cause,
                 "pixels": one.pixels,
-                "members": len(one.master.members),
+                "members": one.master.member_count,
                 "master_id": one.master.master_id,
                 "path": one.master.path,
             }

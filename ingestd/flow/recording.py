@@ -273,7 +273,7 @@ def _master_words(master: Master) -> tuple[str, str, int, str]:
         words.append(master.filter_name)
     if master.ccd_temp_c is not None:
         words.append(f"{master.ccd_temp_c:.1f} C")
-    return " ".join(words), master.night, len(master.members), master.path
+    return " ".join(words), master.night, master.member_count, master.path
 
 
 def _job_words(job: Job) -> str:

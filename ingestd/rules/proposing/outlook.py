@@ -279,7 +279,7 @@ def _as_outlook(master: Master) -> MasterOutlook:
 
 def _size(master: Master) -> int:
     """Return the number of members."""
-    return len(master.members)
+    return master.member_count
 
 
 def _frames(count: int) -> str:
