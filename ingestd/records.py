@@ -340,10 +340,12 @@ class ScienceUse:
 class Master:
     """A combined calibration. ``master_id`` is its address: a SHA-256 of members, parents, arithmetic and versions.
 
-    ``is_pinned``: an operator wants it chosen before all others that fit. ``valid_from`` and ``valid_until`` are the
-    range of observation times that an operator gave it, None where it is open. ``cards`` as of a frame: medians, and
-    what all members share. ``member_count`` is the number of members, 0 where it was made elsewhere: who only chooses
-    among hundreds of masters has no ``members`` and ``parents`` read.
+    ``grade`` is the worse of that by the number of members and that by comparison with the previous night's master;
+    ``grade_reason`` says what the comparison holds against it. ``is_pinned``: an operator wants it chosen before all
+    others that fit. ``valid_from`` and ``valid_until`` are the range of observation times that an operator gave it,
+    None where it is open. ``cards`` as of a frame: medians, and what all members share. ``member_count`` is the number
+    of members, 0 where it was made elsewhere: who only chooses among hundreds of masters has no ``members`` and
+    ``parents`` read.
     """
 
     master_id: str
@@ -366,6 +368,7 @@ class Master:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     member_count: int = 0
+    grade_reason: str = ""
 
     def __post_init__(self) -> None:
         """Count the members where they are known."""
@@ -628,13 +631,13 @@ class MeasureFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureDark:
-    """Measure a master dark against the bias that is valid for it: dark rate and hot pixels."""
+class MeasureMaster:
+    """Measure a master against others: that of the previous night, and a dark against the bias that is valid for it."""
 
     job_id: str
-    master_id: str
-    dark: MasterInput
-    bias: MasterInput
+    master: MasterInput
+    bias: MasterInput | None
+    previous: MasterInput | None
     gain_e_per_adu: float | None
     arithmetic: Arithmetic
 
@@ -687,7 +690,7 @@ class ReduceFrame:
     cosmics: CosmicFilter | None = None
 
 
-Job = MeasureFrame | MeasureDark | BuildMaster | ReduceFrame
+Job = MeasureFrame | MeasureMaster | BuildMaster | ReduceFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -770,6 +773,16 @@ class Verdict:
         """What keeps the frame out, in sentences, and what to do about it; else an empty text."""
         texts = "; ".join(finding.text for finding in self.findings if finding.keeps_out)
         return f"{texts}. If it is good all the same: ingestd accept {self.frame_id[:8]}" if texts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a master stands to that of the previous night (``previous_id``, "" for none): a grade and, in words, why."""
+
+    master_id: str
+    previous_id: str
+    grade: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

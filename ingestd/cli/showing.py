@@ -17,6 +17,7 @@ from ingestd.cli.tables import print_rows, table
 from ingestd.doors.control import lock_holder
 from ingestd.metrics import METRICS
 from ingestd.records import Kind, State
+from ingestd.rules.groups import GRADES
 from ingestd.settings import Settings
 
 _FRAME_FIELDS = (
@@ -55,6 +56,7 @@ _MASTER_FIELDS = (
     "filter_name",
     "members",
     "grade",
+    "comparison",
     "path",
     "current",
     "night",
@@ -71,6 +73,7 @@ _MASTER_COLUMNS = {
     "grade": "grade",
     "provenance": "provenance",
     "path": "path",
+    "comparison": "against the previous night",
 }
 _QA_COLUMNS = {
     "time": "time (UTC)",
@@ -132,6 +135,8 @@ def masters(
     with _reader(settings_of(context, config)) as catalogue:
         rows = catalogue.master_rows(all=show_all, kind=kind, camera=camera)
     rows = [{**row, "current": bool(row["current"])} for row in rows]
+    if not as_json:  # a table has room for what speaks against a master, not for what agrees
+        rows = [row if row["comparison_grade"] != GRADES[0] else {**row, "comparison": ""} for row in rows]
     print_rows(_only(rows, _MASTER_FIELDS), _MASTER_COLUMNS, as_json=as_json, empty="No masters.")
 
 

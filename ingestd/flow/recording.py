@@ -19,10 +19,11 @@ from ingestd.records import (
     Job,
     Kind,
     Master,
-    MeasureDark,
     MeasureFrame,
+    MeasureMaster,
     Outcome,
     ReduceFrame,
+    Standing,
     Verdict,
 )
 from ingestd.rules import addresses, groups, matching, orders, screening
@@ -68,8 +69,9 @@ class Recorder:
             self._catalogue.settle_night(night.group, night.night, night.master_ids, now)
         for verdict in plan.verdicts:
             self._record_verdict(verdict, now)
-        for master_id in plan.settled_darks:
-            self._catalogue.keep_dark(master_id)
+        # flats before darks before biases: the grade of a bias makes darks stale, also those that this look graded
+        for standing in reversed(plan.standings):
+            self._record_standing(standing, now)
         for kept in plan.kept:
             better, explanation = kept.calibration.better_possible, explanation_of(kept.calibration)
             self._catalogue.keep_reduction(kept.frame.frame_id, kept.job_id, explanation, now, better=better)
@@ -81,7 +83,7 @@ class Recorder:
             _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
         for frame_id in plan.given_up:
             self._catalogue.leave_failed(frame_id)
-        found = plan.settled_nights or plan.verdicts or plan.settled_darks or plan.delayed
+        found = plan.settled_nights or plan.verdicts or plan.standings or plan.delayed
         return bool(found or plan.kept or plan.held or plan.given_up)
 
     def _record_verdict(self, verdict: Verdict, now: datetime) -> None:
@@ -96,6 +98,19 @@ class Recorder:
             text = "its reference has changed, nothing speaks against it any more"
             _log.info("Cleared: %a: %s", name, text)
             self._catalogue.add_event("info", "cleared", Path(name).name, text, now)
+
+    def _record_standing(self, standing: Standing, now: datetime) -> None:
+        """Record how a master stands to that of the previous night, and say so where that changes its grade."""
+        if not self._catalogue.record_standing(standing, now):
+            return
+        master = self._catalogue.master(standing.master_id)
+        name = standing.master_id[:8] if master is None else Path(master.path).name
+        if standing.grade == groups.GRADES[0]:
+            _log.info("Graded: %s: %s", name, standing.text)
+            return
+        text = f"{standing.grade}: {standing.text}; not chosen while a better one is valid"
+        _log.warning("Graded: %s: %s", name, text)
+        self._catalogue.add_event("warning", "graded", name, text, now)
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -126,11 +141,9 @@ class Recorder:
             case MeasureFrame():
                 self._telemetry.observe("measure", outcome.seconds)
                 self._catalogue.record_measured(job.member.frame.frame_id, outcome, _UNITS, now)
-            case MeasureDark():
+            case MeasureMaster():
                 self._telemetry.observe("measure", outcome.seconds)
-                self._catalogue.record_dark_measured(
-                    job.master_id, job.bias.master_id, job.job_id, outcome, _UNITS, now
-                )
+                self._catalogue.record_master_measured(job, outcome, _UNITS)
             case BuildMaster():
                 self._telemetry.observe("combine", outcome.seconds)
                 master = self._master(job, outcome)
@@ -217,7 +230,7 @@ class Recorder:
         is_death = outcome.status == "crashed"
         deaths = (before.deaths if before else 0) + is_death
         attempts = (before.attempts if before else 0) + 1
-        if deaths >= _MAX_DEATHS and not isinstance(job, BuildMaster | MeasureDark):
+        if deaths >= _MAX_DEATHS and not isinstance(job, BuildMaster | MeasureMaster):
             self._quarantine(job.member.frame.frame_id, f"crashed: {deaths} workers died of it: {outcome.reason}", now)
             return
         final = deaths >= _MAX_DEATHS or (attempts >= _MAX_ATTEMPTS and outcome.status != "changed")
@@ -283,5 +296,5 @@ def _job_words(job: Job) -> str:
             return Path(job.member.path).name
         case BuildMaster():
             return f"master {job.group.kind.value} of night {job.night}"
-        case MeasureDark():
-            return f"master dark {job.master_id[:8]}"
+        case MeasureMaster():
+            return f"master {job.master.kind.value} {job.master.master_id[:8]}"

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameChanged, FrameRejected, MasterLost, ProductNotWritten
 from ingestd.jobs.masters import build_master
-from ingestd.jobs.measuring import measure_dark, measure_frame
+from ingestd.jobs.measuring import measure_frame
 from ingestd.jobs.science import reduce_frame
-from ingestd.records import BuildMaster, Job, MeasureDark, MeasureFrame, Outcome, ReduceFrame
+from ingestd.jobs.standing import measure_master
+from ingestd.records import BuildMaster, Job, MeasureFrame, MeasureMaster, Outcome, ReduceFrame
 from ingestd.settings import Limits
 
 _log = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ class Worker:
         match job:
             case MeasureFrame():
                 return measure_frame(job, self.limits)
-            case MeasureDark():
-                return measure_dark(job)
+            case MeasureMaster():
+                return measure_master(job)
             case BuildMaster():
                 return build_master(job, self.limits)
             case ReduceFrame():

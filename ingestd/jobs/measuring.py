@@ -1,11 +1,9 @@
-"""Measuring jobs: one look at every calibration frame, and every master dark against the bias that is valid for it."""
+"""Measuring calibration frames: one look at every pixel."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +12,12 @@ from numpy.typing import NDArray
 from ingestd.errors import FrameRejected
 from ingestd.jobs.comparing import compare_plane
 from ingestd.jobs.counting import count_plane, overscan_of
-from ingestd.jobs.headers import AmplifierFacts, amplifier_facts
-from ingestd.jobs.inputs import opened, planes_of, saturation_of
+from ingestd.jobs.inputs import opened, saturation_of
 from ingestd.jobs.parts import amplifiers_of, mean_level, mean_noise
 from ingestd.pixels import quality
-from ingestd.pixels.blocks import Float32, RowReader
+from ingestd.pixels.blocks import RowReader
 from ingestd.pixels.quality import Estimate, Tally
-from ingestd.records import FrameRecord, Kind, MeasureDark, MeasureFrame, Metric, Outcome, Plane
+from ingestd.records import FrameRecord, Kind, MeasureFrame, Metric, Outcome, Plane
 from ingestd.settings import Limits
 
 
@@ -161,47 +158,3 @@ def _comparison_metrics(
         estimate = estimator(found)
         if math.isfinite(estimate.value):
             yield metric(estimator.__name__, estimate, label)
-
-
-def measure_dark(job: MeasureDark) -> Outcome:
-    """Measure dark rate and hot pixels of a master dark above a master bias."""
-    darks, biases = planes_of(job.dark), planes_of(job.bias)
-    metrics: list[Metric] = []
-    for number, (dark, bias) in enumerate(zip(darks, biases, strict=True)):
-        hdu = dark.cards.get("RAWHDU", number)
-        label = int(hdu) if len(darks) > 1 and isinstance(hdu, int) else None
-        facts = amplifier_facts(dark.cards, dark.signal.shape)
-        for fact in facts if len(facts) > 1 else ():
-            own = _dark_metrics(job, fact.part.of_image(0, dark.signal), fact.part.of_image(0, bias.signal), fact)
-            metrics += [replace(figure, plane=label, channel=fact.part.name) for figure in own]
-        whole = AmplifierFacts(facts[0].part, _mean_gain(facts))
-        metrics += [replace(figure, plane=label) for figure in _dark_metrics(job, dark.signal, bias.signal, whole)]
-    return Outcome(job.job_id, "done", metrics=tuple(metrics))
-
-
-def _dark_metrics(job: MeasureDark, dark: Float32, bias: Float32, fact: AmplifierFacts) -> list[Metric]:
-    """Return the figures of a dark, or of a part of it, above its bias."""
-    exposure_s, gain = job.dark.exposure_s, job.gain_e_per_adu or fact.gain_e_per_adu
-    signal = quality.dark_signal(dark, bias)
-    limit = job.arithmetic.hot_sigma, job.arithmetic.hot_least_adu(exposure_s, gain)
-    found = [metric(each.__name__, each(signal, 0.0, *limit)) for each in (quality.hot_pixels, quality.warm_pixels)]
-    if exposure_s is None or exposure_s <= 0:
-        return found
-    rate = quality.dark_rate_adu_per_second(signal, 0.0, exposure_s)
-    found.append(metric("dark_rate_adu_per_second", rate))
-    others = (
-        quality.dark_rate_mean_adu_per_second,
-        quality.dark_rate_p95_adu_per_second,
-        quality.dark_rate_p99_adu_per_second,
-    )
-    found += [metric(each.__name__, each(signal, 0.0, exposure_s)) for each in others]
-    if gain is not None and gain > 0:
-        in_electrons = quality.dark_rate_electrons_per_second(rate, gain)
-        found.append(metric("dark_rate_electrons_per_second", in_electrons))
-    return found
-
-
-def _mean_gain(facts: Sequence[AmplifierFacts]) -> float | None:
-    """Return the mean gain of amplifiers, or None if one of them is unknown."""
-    gains = [fact.gain_e_per_adu for fact in facts if fact.gain_e_per_adu is not None]
-    return statistics.fmean(gains) if len(gains) == len(facts) else None

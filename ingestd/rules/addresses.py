@@ -26,6 +26,7 @@ from ingestd.records import (
     Master,
     MasterInput,
     Match,
+    MeasureMaster,
     ReduceFrame,
 )
 from ingestd.rules import groups
@@ -69,9 +70,10 @@ def of_measurement(member: FrameInput, arithmetic: Arithmetic, outlier_sigma: fl
     return _digest("measure", ALGORITHMS["measure"], _member(member), overscan, sigma)
 
 
-def of_dark_measurement(dark: Master, bias_id: str | None, arithmetic: Arithmetic) -> str:
-    """Return the address of the measurement of a master dark against a bias."""
-    return _digest("measure-dark", ALGORITHMS["measure"], dark.master_id, bias_id, astuple(arithmetic))
+def of_master_measurement(job: MeasureMaster) -> str:
+    """Return the address of the measurement of a master against a bias and the master of the previous night."""
+    masters = [None if it is None else it.master_id for it in (job.master, job.bias, job.previous)]
+    return _digest("measure-master", ALGORITHMS["measure"], masters, job.gain_e_per_adu, astuple(job.arithmetic))
 
 
 def of_master(job: BuildMaster) -> str:

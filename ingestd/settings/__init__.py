@@ -19,6 +19,7 @@ from ingestd.settings.association import (
     Rules,
 )
 from ingestd.settings.cameras import Amplifier, Camera, Keywords
+from ingestd.settings.grading import Grading
 from ingestd.settings.reading import load_settings, parse_settings
 from ingestd.settings.sections import (
     Arrival,
@@ -42,6 +43,7 @@ __all__ = [
     "Camera",
     "DarkMatching",
     "FlatMatching",
+    "Grading",
     "Keywords",
     "KindMatching",
     "Limits",

@@ -23,6 +23,12 @@ def check_together(settings: Settings, origin: str) -> None:
             f"{origin}: screening.flat_min_level = {screening.flat_min_level}: not below flat_max_level = "
             f"{screening.flat_max_level}: no flat would be good"
         )
+    grading = settings.grading
+    if not grading.yellow_sigma <= grading.orange_sigma <= grading.red_sigma:
+        raise SettingsInvalid(
+            f"{origin}: grading.orange_sigma = {grading.orange_sigma}: must lie between yellow_sigma = "
+            f"{grading.yellow_sigma} and red_sigma = {grading.red_sigma}"
+        )
     data = settings.data_dir.resolve()
     for root in settings.roots:
         if data.is_relative_to(root.resolve()):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ingestd.settings.association import Masters, Matching, Rules
 from ingestd.settings.cameras import Camera
+from ingestd.settings.grading import Grading
 from ingestd.settings.keys import key
 from ingestd.settings.sections import (
     Arrival,
@@ -34,6 +35,7 @@ class Settings:
     masters: Masters = key(Masters())
     matching: Matching = key(Matching())
     screening: Screening = key(Screening())
+    grading: Grading = key(Grading())
     reduction: Reduction = key(Reduction())
     retention: Retention = key(Retention())
     workers: Workers = key(Workers())

@@ -20,11 +20,13 @@ from ingestd.records import (
     Kind,
     Master,
     MasterInput,
+    MeasureMaster,
     Metric,
     Outcome,
     Plane,
     ReduceFrame,
     Section,
+    Standing,
     State,
     Step,
     Verdict,
@@ -243,8 +245,18 @@ def settle_all(catalogue: Catalogue) -> None:
         catalogue.settle_night(stale.group, stale.night, ids, NOW)
     for light in catalogue.stale_lights(1000):
         catalogue.record_wait(light.frame_id, "needs_master", "", "{}", NOW)
-    for dark in catalogue.stale_darks():
-        catalogue.keep_dark(dark.master_id)
+    for made in catalogue.stale_masters():
+        catalogue.record_standing(Standing(made.master_id, "", "green", ""), NOW)
+
+
+def measure_master(
+    catalogue: Catalogue, made: Master, job_id: str, *metrics: Metric, bias: Master | None = None
+) -> None:
+    """Record what a master gave against others."""
+    own, below = (it and MasterInput(it.master_id, it.kind, "", "", None, "", None, None, 0.0) for it in (made, bias))
+    assert own is not None
+    job = MeasureMaster(job_id, own, below, None, None, Arithmetic(5.0, 1, True, 5, 0.05, 10.0))
+    catalogue.record_master_measured(job, outcome(job_id, *metrics), UNITS)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from tests.doors.catalogue_samples import (
     group,
     master,
     measure,
+    measure_master,
     outcome,
     reduce,
     sha,
@@ -129,8 +130,8 @@ def test_counts_are_by_camera_kind_state_and_reason(night):
 def test_status_tells_what_is_due_and_what_it_costs(night):
     night.add_event("info", "started", "", "version 1", NOW)
     found = night.status()
-    assert found["queue"] == {"lights": 1, "calibrations": 0, "nights": 0, "darks": 0}
-    assert (found["queue_depth"], found["arrivals"]) == (1, 1)
+    assert found["queue"] == {"lights": 1, "calibrations": 0, "nights": 0, "masters": 1}
+    assert (found["queue_depth"], found["arrivals"]) == (2, 1)
     assert found["frames"] == {"done": 3, "waiting": 1}
     assert found["product_bytes"] == [{"night": "2026-01-10", "products": 1, "bytes": 1000}]
     assert found["last_frame"]["path"] == "/raw/notes.fits"
@@ -270,7 +271,7 @@ def test_parent_of_a_current_flat_and_bias_of_a_current_dark_stay(catalogue):
     flat, dark = build(catalogue, master("flat", [f], (made[0].master_id,))), build(catalogue, master("dark", [d]))
     catalogue.settle_night(group(Kind.FLAT, "V"), "2026-01-10", [flat.master_id], NOW)
     catalogue.settle_night(group(Kind.DARK), "2026-01-10", [dark.master_id], NOW)
-    catalogue.record_dark_measured(dark.master_id, made[1].master_id, "job", outcome("job"), UNITS, NOW)
+    measure_master(catalogue, dark, "job", bias=made[1])
     assert catalogue.unused_masters(0) == []
 
 

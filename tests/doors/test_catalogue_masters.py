@@ -3,17 +3,16 @@
 import pytest
 
 from ingestd.metrics import METRICS
-from ingestd.records import Kind, Metric
+from ingestd.records import Kind, Metric, Standing
 from tests.doors.catalogue_samples import (
     NOW,
     SETUP,
-    UNITS,
     add,
     add_measured,
     frame,
     group,
     lights,
-    outcome,
+    measure_master,
     settle_all,
     settled_master,
     sha,
@@ -80,15 +79,16 @@ def test_new_parent_makes_flat_nights_stale_and_a_bias_also_the_darks(catalogue,
     add_measured(catalogue, record)
     new = settled_master(catalogue, "new", [record])
     assert stale_nights(catalogue) == [("flat", "12")]
-    found = [made[dark.master_id] for dark in catalogue.stale_darks() if dark.master_id != new.master_id]
+    found = [made[dark.master_id] for dark in catalogue.stale_masters() if dark.master_id != new.master_id]
     assert found == darks
 
 
-def test_new_dark_master_is_to_be_measured(catalogue):
-    record = frame("d", Kind.DARK)
+@pytest.mark.parametrize("kind", [Kind.BIAS, Kind.DARK, Kind.FLAT])
+def test_new_master_is_to_be_graded(catalogue, kind):
+    record = frame("r", kind)
     add_measured(catalogue, record)
-    made = settled_master(catalogue, "dark", [record])
-    assert catalogue.stale_darks() == [made]
+    made = settled_master(catalogue, "new", [record])
+    assert catalogue.stale_masters() == [made]
 
 
 def test_withdrawn_master_makes_science_frames_stale_too(catalogue):
@@ -110,31 +110,81 @@ def test_quarantined_science_frame_is_not_made_stale(catalogue):
     assert lights(catalogue) == []
 
 
-# --- master darks -----------------------------------------------------------------------------------------------------
+# --- how a master stands to others ------------------------------------------------------------------------------------
 
 
-def test_dark_measured_against_a_bias_stays_stale_until_it_is_confirmed(catalogue):
+def standing(made, grade="green", previous=None):
+    return Standing(made.master_id, previous.master_id if previous else "", grade, f"it is {grade}")
+
+
+def test_measured_master_stays_stale_until_it_is_graded(catalogue):
     b, d = frame("b"), frame("d", Kind.DARK, minute=5)
     add_measured(catalogue, b, d)
     bias, dark = settled_master(catalogue, "bias", [b]), settled_master(catalogue, "dark", [d])
-    result = outcome("job 1", Metric("dark_rate", 0.358, 0.02))
-    catalogue.record_dark_measured(dark.master_id, bias.master_id, "job 1", result, UNITS, NOW)
-    assert catalogue.measured_with(dark.master_id) == bias.master_id
-    assert catalogue.stale_darks() == [dark]
-    catalogue.keep_dark(dark.master_id)
-    assert catalogue.stale_darks() == []
+    catalogue.record_standing(standing(bias), NOW)
+    measure_master(catalogue, dark, "job 1", Metric("dark_rate", 0.358, 0.02), bias=bias)
+    assert catalogue.measured_job(dark.master_id) == "job 1"
+    assert catalogue.stale_masters() == [dark]
+    catalogue.record_standing(standing(dark), NOW)
+    assert catalogue.stale_masters() == []
 
 
-def test_second_measurement_of_a_dark_replaces_the_first(catalogue):
+def test_second_measurement_of_a_master_replaces_the_first(catalogue):
     b, d = frame("b"), frame("d", Kind.DARK, minute=5)
     add_measured(catalogue, b, d)
     bias = settled_master(catalogue, "bias", [b])
     dark = settled_master(catalogue, "dark", [d], Metric("bias_level_adu", 1300.0))
     for job, rate in (("job 1", 0.3), ("job 2", 0.4)):
-        result = outcome(job, Metric("dark_rate", rate))
-        catalogue.record_dark_measured(dark.master_id, bias.master_id, job, result, UNITS, NOW)
+        measure_master(catalogue, dark, job, Metric("dark_rate", rate), bias=bias)
     found = {(row["metric"], row["value"]) for row in catalogue.qa_rows() if row["master_id"] == dark.master_id}
     assert found == {("bias_level_adu", 1300.0), ("dark_rate", 0.4)}
+
+
+@pytest.mark.parametrize(
+    ("by_count", "by_comparison", "grade"),
+    [
+        ("green", "green", "green"),
+        ("green", "red", "red"),
+        ("orange", "yellow", "orange"),
+        ("yellow", "orange", "orange"),
+        ("red", "green", "red"),
+        ("yellow", "green", "yellow"),
+    ],
+)
+def test_grade_is_the_worse_of_count_and_comparison(catalogue, by_count, by_comparison, grade):
+    record = frame("b")
+    add_measured(catalogue, record)
+    made = settled_master(catalogue, "m", [record], grade=by_count)
+    catalogue.record_standing(standing(made, by_comparison), NOW)
+    found = catalogue.master(made.master_id)
+    assert (found.grade, found.grade_reason) == (grade, "" if by_comparison == "green" else f"it is {by_comparison}")
+    # built once more after its file was lost: what the comparison said still holds
+    build(catalogue, made)
+    assert catalogue.master(made.master_id).grade == grade
+
+
+def test_changed_grade_makes_stale_what_the_master_serves_and_an_equal_one_does_not(catalogue):
+    record = frame("b")
+    add_measured(catalogue, record)
+    made = settled_master(catalogue, "m", [record])
+    add(catalogue, frame("l", Kind.LIGHT))
+    settle_all(catalogue)
+    assert catalogue.record_standing(standing(made, "green"), NOW) is False
+    assert lights(catalogue) == []
+    assert catalogue.record_standing(standing(made, "red"), NOW) is True
+    assert lights(catalogue) == [sha("l")]
+
+
+def test_master_makes_those_of_later_nights_stale_that_it_may_be_compared_with(catalogue):
+    records = {day: frame(f"b{day}", day=day) for day in (8, 9, 10, 12)}
+    add_measured(catalogue, *records.values())
+    made = {day: settled_master(catalogue, f"m{day}", [records[day]]) for day in (8, 10, 12)}
+    previous = {8: None, 10: 8, 12: 10}
+    for day, before in previous.items():
+        catalogue.record_standing(standing(made[day], previous=made.get(before)), NOW)
+    new = settled_master(catalogue, "m9", [records[9]])
+    # that of the 10th had the one of the 8th; that of the 12th keeps the one of the 10th, that of the 8th is earlier
+    assert catalogue.stale_masters() == [new, made[10]]
 
 
 # --- the gain ---------------------------------------------------------------------------------------------------------

@@ -3,19 +3,18 @@
 import pytest
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.records import Finding, Kind, Metric, Verdict
+from ingestd.records import Finding, Kind, Metric, Standing, Verdict
 from tests.doors.catalogue_samples import (
     EVENING,
     KEY,
     NOW,
     SETUP,
-    UNITS,
     build,
     frame,
     group,
     master,
     measure,
-    outcome,
+    measure_master,
     reduce,
     renamed,
     scans,
@@ -34,7 +33,7 @@ QUESTIONS = {
     "has_unmeasured": lambda c: c.has_unmeasured("main", SETUP),
     "stale_nights": lambda c: c.stale_nights(),
     "stale_lights": lambda c: c.stale_lights(100, now=NOW),
-    "stale_darks": lambda c: c.stale_darks(),
+    "stale_masters": lambda c: c.stale_masters(),
     "usable_frames": lambda c: c.usable_frames(FLAT, "2026-01-01", "2026-01-31"),
     "measured_frames": lambda c: c.measured_frames(BIAS, "2026-01-10"),
     "master_figures": lambda c: c.master_figures(MADE[Kind.BIAS].master_id),
@@ -43,7 +42,8 @@ QUESTIONS = {
     "night_masters": lambda c: c.night_masters(BIAS, "2026-01-10"),
     "known_masters": lambda c: c.known_masters([MADE[Kind.BIAS].master_id]),
     "master": lambda c: c.master(MADE[Kind.FLAT].master_id),
-    "measured_with": lambda c: c.measured_with(MADE[Kind.DARK].master_id),
+    "measured_job": lambda c: c.measured_job(MADE[Kind.DARK].master_id),
+    "standing": lambda c: c.standing(MADE[Kind.DARK].master_id),
     "current_reduction": lambda c: c.current_reduction(L.frame_id),
     "former_product": lambda c: c.former_product(L.frame_id),
     "next_delayed": lambda c: c.next_delayed(NOW),
@@ -60,14 +60,10 @@ CHANGES = {
     "record_master": lambda c: build(c, master("another", [F], (MADE[Kind.BIAS].master_id,)), Metric("level", 1.0)),
     "settle_night": lambda c: c.settle_night(FLAT, "2026-01-10", [], NOW),
     "settle_bias_night": lambda c: c.settle_night(BIAS, "2026-01-10", [], NOW),
-    "record_dark_measured": lambda c: c.record_dark_measured(
-        MADE[Kind.DARK].master_id,
-        MADE[Kind.BIAS].master_id,
-        "job 2",
-        outcome("job 2", Metric("dark_rate", 1)),
-        UNITS,
-        NOW,
+    "record_master_measured": lambda c: measure_master(
+        c, MADE[Kind.DARK], "job 2", Metric("dark_rate", 1), bias=MADE[Kind.BIAS]
     ),
+    "record_standing": lambda c: c.record_standing(Standing(MADE[Kind.BIAS].master_id, "", "red", ""), NOW),
     "record_reduction": lambda c: reduce(c, "job 2", L, MADE[Kind.DARK]),
     "keep_reduction": lambda c: c.keep_reduction(L.frame_id, c.current_reduction(L.frame_id), "{}", NOW),
     "record_verdict": lambda c: c.record_verdict(CONTRADICTED, NOW),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingestd.doors.executors import InlineExecutor, ProcessExecutor, default_processes
-from ingestd.records import Arithmetic, Kind, MasterInput, MeasureDark
+from ingestd.records import Arithmetic, Kind, MasterInput, MeasureMaster
 from tests.doors import executor_jobs
 
 ROOM = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ ARITHMETIC = Arithmetic(5.0, 1, overscan=True, overscan_skip_px=5, flat_floor=0.
 def job(job_id):
     """A real job; the functions of ``executor_jobs`` read only its id."""
     master = MasterInput("m", Kind.DARK, "/none.fits", "0" * 64, 1.0, "exact", None, None, 0.0)
-    return MeasureDark(job_id, "m", master, master, None, ARITHMETIC)
+    return MeasureMaster(job_id, master, master, None, None, ARITHMETIC)
 
 
 @contextmanager

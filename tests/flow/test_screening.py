@@ -544,7 +544,7 @@ def test_a_changed_limit_changes_the_verdicts_without_reading_a_file(tmp_path):
         place.catalogue.touch_nights(place.now)
         place.settle()
         assert verdict(place, name) == ("done",)
-        assert set(read) <= {"BuildMaster", "MeasureDark"}
+        assert set(read) <= {"BuildMaster", "MeasureMaster"}
     finally:
         place.close()
 

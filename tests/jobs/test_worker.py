@@ -8,7 +8,7 @@ import pytest
 
 from ingestd.jobs import Worker
 from ingestd.metrics import METRICS
-from ingestd.records import BuildMaster, MeasureDark, MeasureFrame, ReduceFrame
+from ingestd.records import BuildMaster, MeasureFrame, MeasureMaster, ReduceFrame
 from tests.flow.observatory import Observatory, settings_for, sha256, tree, write_night
 
 
@@ -43,7 +43,7 @@ def copied(job, directory):
     return replace(job, member=member, product=str(directory / "out" / Path(job.product).name)), raw
 
 
-@pytest.mark.parametrize("kind", [MeasureFrame, MeasureDark, BuildMaster, ReduceFrame])
+@pytest.mark.parametrize("kind", [MeasureFrame, MeasureMaster, BuildMaster, ReduceFrame])
 def test_an_order_repeated_gives_the_same_outcome_and_bytes(night, kind):
     place, worker, _ = night
     for job in orders(night, kind):
@@ -96,7 +96,7 @@ def test_figures_of_a_night_are_all_there(night):
         "flat_pair_level_adu", "flat_pair_variance_adu2", "flat_curvature_ratio", "flat_signal_to_noise_ratio",
         "lamp_scatter_ratio",
     } <= found[BuildMaster]  # fmt: skip
-    assert {"dark_rate_p95_adu_per_second", "dark_rate_p99_adu_per_second", "warm_pixels"} <= found[MeasureDark]
+    assert {"dark_rate_p95_adu_per_second", "dark_rate_p99_adu_per_second", "warm_pixels"} <= found[MeasureMaster]
     assert {
         "sky_noise_to_model_ratio", "sky_row_structure_adu", "sky_column_structure_adu", "detected_sources",
     } <= found[ReduceFrame]  # fmt: skip

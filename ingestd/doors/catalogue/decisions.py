@@ -135,8 +135,9 @@ class Decisions(Staleness):
             return read_time(str(self._value(_REMEMBERED, {"name": "born"})))
 
     def touch_nights(self, now: datetime) -> int:
-        """Let the masters of every night be settled again, because a setting changed; return the number of nights."""
+        """Let the masters of every night be settled and graded again, as a setting changed; return how many nights."""
         with self.transaction():
+            self._write(_MARK_MASTERS, {})
             return self._write(_TOUCH_ALL_NIGHTS, {"now": time_text(now)})
 
     def add_event(self, level: str, event: str, subject: str, detail: str, now: datetime) -> None:
@@ -188,6 +189,7 @@ _REMEMBERED = "SELECT value FROM remembered WHERE name = :name"
 _REMEMBER_FIRST = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 _REMEMBER = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _TOUCH_ALL_NIGHTS = "UPDATE nights SET stale = 1, touched_at = :now"
+_MARK_MASTERS = "UPDATE masters SET stale = 1 WHERE current = 1"
 _ADD_EVENT = """INSERT INTO events (time, level, event, subject, detail)
     VALUES (:now, :level, :event, :subject, :detail)"""
 _PRUNE_EVENTS = "DELETE FROM events WHERE event_id <= (SELECT max(event_id) FROM events) - :kept"

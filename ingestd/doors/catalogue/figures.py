@@ -41,12 +41,14 @@ class Figures(Staleness):
         self._write(_DROP_FIGURES_OF_BUILD, {"master_id": master.master_id})
         self._put_figures(self._subject_of_master(master, job_id), outcome, units)
 
-    def _replace_figures_of_dark(self, master_id: str, job_id: str, outcome: Outcome, units: Mapping[str, str]) -> None:
-        """Record what a master dark gave against a master bias."""
+    def _replace_figures_of_standing(
+        self, master_id: str, job_id: str, outcome: Outcome, units: Mapping[str, str]
+    ) -> None:
+        """Record what a master gave against other masters."""
         master = self.master(master_id)
         if master is None:
             raise ValueError(f"no master {master_id}")
-        self._write(_DROP_FIGURES_OF_DARK, {"master_id": master_id})
+        self._write(_DROP_FIGURES_OF_STANDING, {"master_id": master_id})
         self._put_figures(self._subject_of_master(master, job_id), outcome, units)
 
     def _forget_failures(self, frame_id: str) -> None:
@@ -109,7 +111,7 @@ _DROP_FIGURES_OF_FRAME = "DELETE FROM metrics WHERE frame_id = :frame_id"
 _DROP_FIGURES_OF_REDUCTION = "DELETE FROM metrics WHERE frame_id = :frame_id AND job_id = :job_id"
 _DROP_FIGURES_OF_BUILD = """DELETE FROM metrics WHERE master_id = :master_id
     AND job_id IS NOT (SELECT measured_job FROM masters WHERE master_id = :master_id)"""
-_DROP_FIGURES_OF_DARK = """DELETE FROM metrics WHERE master_id = :master_id
+_DROP_FIGURES_OF_STANDING = """DELETE FROM metrics WHERE master_id = :master_id
     AND job_id = (SELECT measured_job FROM masters WHERE master_id = :master_id)"""
 _FORGET_FAILURES = "DELETE FROM failures WHERE frame_id = :frame_id"
 _IS_CURRENT = "SELECT current FROM masters WHERE master_id = :master_id"

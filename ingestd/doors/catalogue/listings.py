@@ -171,7 +171,8 @@ _FIND_BY_ID = f"""{_FRAME_COLUMNS} WHERE f.frame_id >= :id AND f.frame_id < :id 
     ORDER BY f.obs_start, f.frame_id"""
 _FIND_ARRIVING = f"{_ARRIVING_COLUMNS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY path"
 _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-    member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes, provenance
+    member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes, provenance,
+    comparison, comparison_grade, compared_with
     FROM masters"""
 _FEWEST_DIGITS = 4
 _FIND_MASTERS = """SELECT master_id, kind, camera, night, path, current, decision, pruned_at FROM masters"""
@@ -195,8 +196,7 @@ _QUEUE = {
     "lights": "SELECT count(*) FROM frames WHERE stale = 1 AND live = 1 AND kind = 'light' AND again_at IS NULL",
     "calibrations": "SELECT count(*) FROM frames WHERE stale = 1 AND live = 1 AND kind <> 'light'",
     "nights": "SELECT count(*) FROM nights WHERE stale = 1",
-    "darks": """SELECT count(*) FROM masters
-        WHERE stale = 1 AND current = 1 AND kind = 'dark' AND pruned_at IS NULL""",
+    "masters": "SELECT count(*) FROM masters WHERE stale = 1 AND current = 1 AND pruned_at IS NULL",
 }
 _DELAYED = "SELECT count(*) FROM frames INDEXED BY frames_delayed WHERE again_at IS NOT NULL AND stale = 1 AND live = 1"
 _PRODUCT_BYTES = """SELECT night, count(*) AS products, sum(size_bytes) AS bytes

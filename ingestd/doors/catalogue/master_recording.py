@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.figures import Figures
 from ingestd.doors.catalogue.rows import (
+    clean_text,
     master_row,
     optional_text,
     time_text,
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ingestd.records import Group, Master, Outcome
+    from ingestd.records import Group, Master, MeasureMaster, Outcome, Standing
 
 
 class MasterRecording(Figures):
@@ -146,24 +147,43 @@ class MasterRecording(Figures):
             self._touch_what_masters_serve(flipped, now)
         return bool(flipped)
 
-    def record_dark_measured(
-        self, master_id: str, bias_id: str, job_id: str, outcome: Outcome, units: Mapping[str, str], now: datetime
-    ) -> None:
-        """Record what a master dark gave against a master bias, in place of what it gave against another.
+    def record_master_measured(self, job: MeasureMaster, outcome: Outcome, units: Mapping[str, str]) -> None:
+        """Record what a master gave against others, in place of what it gave against those of an earlier order.
 
-        The master stays stale until planning has confirmed with ``keep_dark`` that this bias is still the one: another
-        may have come while the worker ran.
+        The master stays stale until planning has graded it with ``record_standing``: other masters may have come while
+        the worker ran.
         """
+        master_id = job.master.master_id
         with self.transaction():
-            self._replace_figures_of_dark(master_id, job_id, outcome, units)
-            parameters = {"master_id": master_id, "bias_id": bias_id, "job_id": job_id, "now": time_text(now)}
-            self._write(_DARK_MEASURED, parameters)
+            self._replace_figures_of_standing(master_id, job.job_id, outcome, units)
+            bias_id = None if job.bias is None else job.bias.master_id
+            parameters = {"master_id": master_id, "bias_id": bias_id, "job_id": job.job_id}
+            self._write(_MASTER_MEASURED, parameters)
             self._write(_CLEAR_FAILURE, parameters)
 
-    def keep_dark(self, master_id: str) -> None:
-        """Record that a master dark needs no measurement: it had the right bias, or there is none."""
+    def record_standing(self, standing: Standing, now: datetime) -> bool:
+        """Record how a master stands to that of the previous night; it is stale no more.
+
+        Returns
+        -------
+        bool
+            Whether its grade changed: then everything that it can be used for is to be planned again.
+        """
+        row: dict[str, object] = {
+            "master_id": standing.master_id,
+            "previous_id": standing.previous_id or None,
+            "grade": standing.grade,
+            "text": clean_text(standing.text),
+        }
         with self.transaction():
-            self._write(_KEEP_DARK, {"master_id": master_id})
+            before = self._rows(_MASTER, row)[0]
+            self._write(_PUT_STANDING, row)
+            after = self._rows(_MASTER, row)[0]
+            self._masters_read.pop(standing.master_id, None)
+            is_changed = bool(before["grade"] != after["grade"])
+            if is_changed and after["current"]:
+                self._touch_what_masters_serve([after], now)
+        return is_changed
 
     def _flip(self, master_id: str, now: datetime) -> None:
         """Make a master current, or no longer; its members, and its figures, follow."""
@@ -182,11 +202,11 @@ _MEASURED = """UPDATE frames SET measured = 1, measured_job = :job_id, stale = 0
     WHERE frame_id = :frame_id"""
 _CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-        night, first_obs, last_obs, member_count, grade, path, sha256, cards, size_bytes, order_json, created_at)
+        night, first_obs, last_obs, member_count, count_grade, path, sha256, cards, size_bytes, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
         :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
-        night = excluded.night, grade = excluded.grade, path = excluded.path, sha256 = excluded.sha256,
+        night = excluded.night, count_grade = excluded.count_grade, path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, order_json = excluded.order_json, pruned_at = NULL"""
 _DROP_MEMBERS = "DELETE FROM members WHERE master_id = :master_id"
 _DROP_PARENTS = "DELETE FROM parents WHERE master_id = :master_id"
@@ -204,10 +224,12 @@ _FLIPPED_MASTERS = """SELECT * FROM masters
 _SETTLE_NIGHT = """UPDATE nights SET stale = 0
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :filter_name
     AND night = :night"""
-_FLIP_MASTER = "UPDATE masters SET current = 1 - current, stale = kind = 'dark' WHERE master_id = :master_id"
+_FLIP_MASTER = "UPDATE masters SET current = 1 - current, stale = 1 - current WHERE master_id = :master_id"
 _FLIP_FIGURES = """UPDATE metrics SET current = (SELECT current FROM masters WHERE master_id = :master_id)
     WHERE master_id = :master_id"""
 _MEMBERS_OF = "SELECT frame_id FROM members WHERE master_id = :master_id"
-_DARK_MEASURED = """UPDATE masters SET stale = stale AND measured_job IS NOT :job_id, measured_with = :bias_id,
-    measured_job = :job_id WHERE master_id = :master_id"""
-_KEEP_DARK = "UPDATE masters SET stale = 0 WHERE master_id = :master_id"
+_MASTER = "SELECT * FROM masters WHERE master_id = :master_id"
+_MASTER_MEASURED = """UPDATE masters SET measured_with = :bias_id, measured_job = :job_id
+    WHERE master_id = :master_id"""
+_PUT_STANDING = """UPDATE masters SET stale = 0, compared_with = :previous_id, comparison_grade = :grade,
+    comparison = :text WHERE master_id = :master_id"""

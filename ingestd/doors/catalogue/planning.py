@@ -16,7 +16,7 @@ from ingestd.doors.catalogue.rows import (
     read_verdict,
     time_text,
 )
-from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, UsedMaster
+from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, Standing, UsedMaster
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,9 +82,9 @@ class Planning(Reading):
         parameters = {"limit": limit, "now": optional_time_text(now) or _EVER, "delayed": delayed}
         return self._frames(self._rows(query, parameters))
 
-    def stale_darks(self) -> list[Master]:
-        """Return current master darks that must be measured, or whose bias master may have changed since."""
-        return self._masters(self._texts(_STALE_DARKS))
+    def stale_masters(self) -> list[Master]:
+        """Return current masters that must be graded again: biases, then darks, then flats, each in order of time."""
+        return self._masters(self._texts(_STALE_MASTERS))
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the good frames of a group in a range of nights, ordered by observation time and frame_id.
@@ -197,10 +197,17 @@ class Planning(Reading):
         """Return those of the masters that are recorded and whose file has not been pruned."""
         return {row[0] for row in self._rows(_KNOWN_MASTERS, {"ids": json.dumps(master_ids)})}
 
-    def measured_with(self, master_id: str) -> str | None:
-        """Return the bias master against which a master dark was last measured, or None."""
-        found = self._value(_MEASURED_WITH, {"master_id": master_id})
+    def measured_job(self, master_id: str) -> str | None:
+        """Return the job that last measured a master against others, or None."""
+        found = self._value(_MEASURED_JOB, {"master_id": master_id})
         return None if found is None else str(found)
+
+    def standing(self, master_id: str) -> Standing | None:
+        """Return how a master was last found to stand to that of the previous night, or None if it was never graded."""
+        row = self._row(_STANDING, {"master_id": master_id})
+        if row is None or row["comparison_grade"] is None:
+            return None
+        return Standing(master_id, row["compared_with"] or "", row["comparison_grade"], row["comparison"])
 
     def current_reduction(self, frame_id: str) -> str | None:
         """Return the job that made the frame's current product, or None."""
@@ -281,8 +288,8 @@ _STALE_LIGHTS_OLDEST = """SELECT * FROM frames INDEXED BY frames_to_reduce
     WHERE stale = 1 AND live = 1 AND kind = 'light' AND (retry_at IS NULL OR retry_at <= :now)
     AND (:delayed OR again_at IS NULL OR again_at <= :now)
     ORDER BY obs_start, frame_id LIMIT :limit"""
-_STALE_DARKS = """SELECT master_id FROM masters INDEXED BY masters_stale
-    WHERE stale = 1 AND current = 1 AND kind = 'dark' AND pruned_at IS NULL ORDER BY last_obs, master_id"""
+_STALE_MASTERS = """SELECT master_id FROM masters INDEXED BY masters_stale
+    WHERE stale = 1 AND current = 1 AND pruned_at IS NULL ORDER BY kind, last_obs, master_id"""
 _USABLE = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
     AND night BETWEEN :first_night AND :last_night AND measured = 1 AND live = 1 AND takes_part = 1
@@ -311,7 +318,8 @@ _NIGHT_MASTERS = """SELECT master_id FROM masters
     ORDER BY exposure_s, ccd_temp_c, master_id"""
 _KNOWN_MASTERS = """SELECT master_id FROM masters
     WHERE master_id IN (SELECT value FROM json_each(:ids)) AND pruned_at IS NULL"""
-_MEASURED_WITH = "SELECT measured_with FROM masters WHERE master_id = :master_id"
+_MEASURED_JOB = "SELECT measured_job FROM masters WHERE master_id = :master_id"
+_STANDING = "SELECT compared_with, comparison_grade, comparison FROM masters WHERE master_id = :master_id"
 _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
     WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
 _FORMER_PRODUCT = """SELECT reduction_id,

@@ -332,6 +332,7 @@ def read_master(row: sqlite3.Row) -> Master:
         valid_from=read_optional_time(row["valid_from"]),
         valid_until=read_optional_time(row["valid_until"]),
         member_count=0 if row["provenance"] == "external" else row["member_count"],
+        grade_reason=row["comparison"] if row["comparison_grade"] not in (None, "green") else "",
     )
 
 

@@ -70,6 +70,7 @@ class Staleness(Reading):
                 self._write(_MARK_DARK_NIGHTS, parameters)
             parameters |= {"kind": kind.value, "group_filter": group_filter(kind, master["filter_name"])}
             self._write(_MARK_REFERRING_NIGHTS, parameters)
+            self._write(_MARK_LATER_MASTERS, parameters)
 
     def _touch_lights_of_gain(self, parameters: Mapping[str, Any]) -> None:
         """Mark the later science frames without a gain of their own: flats of earlier nights give it, in any filter."""
@@ -189,6 +190,11 @@ _MARK_DARK_NIGHTS = """UPDATE nights SET stale = 1
         WHERE f.camera = :camera AND f.kind = 'dark' AND f.configuration = :configuration
         AND f.group_filter = '' AND f.night BETWEEN :night AND :last_night AND f.measured = 1
         AND (r.night IS NULL OR r.night <= :night))"""
+# Only masters compared with this one, with an older one or with none can have another previous master now.
+_MARK_LATER_MASTERS = """UPDATE masters SET stale = 1
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name IS :filter_name
+    AND night > :night AND night <= :last_night AND current = 1 AND pruned_at IS NULL
+    AND ifnull((SELECT p.night FROM masters p WHERE p.master_id = masters.compared_with), '') <= :night"""
 # A change ends a delay: planning tells anew whether it is worth one.
 _TOUCH_LIGHTS = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night BETWEEN :first_night AND :last_night

@@ -21,7 +21,7 @@ Stage = Literal["arrive", "read", "plan", "measure", "combine", "reduce", "recor
 STAGES: tuple[Stage, ...] = ("arrive", "read", "plan", "measure", "combine", "reduce", "record")
 JOBS = {
     "MeasureFrame": "measure_frame",
-    "MeasureDark": "measure_dark",
+    "MeasureMaster": "measure_master",
     "BuildMaster": "build_master",
     "ReduceFrame": "reduce_frame",
 }

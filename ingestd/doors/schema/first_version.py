@@ -117,7 +117,8 @@ TABLES_OF_MASTERS = (
         touched_at TEXT NOT NULL,
         PRIMARY KEY (camera, kind, configuration, filter_name, night)
     ) STRICT, WITHOUT ROWID""",
-    # measured_with: the bias master against which a dark master was last measured. order_json: what its order said
+    # measured_with: the bias master against which a dark master was last measured. compared_with: the master of the
+    # previous night, comparison what it says; grade is the worse of both grades. order_json: what its order said
     # beyond its members and parents, so that it can be built once more. provenance: built, or external.
     """CREATE TABLE masters (
         master_id TEXT PRIMARY KEY,
@@ -132,7 +133,14 @@ TABLES_OF_MASTERS = (
         first_obs TEXT NOT NULL,
         last_obs TEXT NOT NULL,
         member_count INTEGER NOT NULL,
-        grade TEXT NOT NULL,
+        count_grade TEXT NOT NULL,
+        comparison_grade TEXT,
+        comparison TEXT,
+        grade TEXT NOT NULL GENERATED ALWAYS AS (CASE
+            WHEN 'red' IN (count_grade, ifnull(comparison_grade, '')) THEN 'red'
+            WHEN 'orange' IN (count_grade, ifnull(comparison_grade, '')) THEN 'orange'
+            WHEN 'yellow' IN (count_grade, ifnull(comparison_grade, '')) THEN 'yellow'
+            ELSE count_grade END),
         path TEXT NOT NULL,
         sha256 TEXT NOT NULL,
         cards TEXT NOT NULL,
@@ -140,6 +148,7 @@ TABLES_OF_MASTERS = (
         current INTEGER NOT NULL DEFAULT 0,
         stale INTEGER NOT NULL DEFAULT 0,
         measured_with TEXT REFERENCES masters (master_id),
+        compared_with TEXT REFERENCES masters (master_id),
         measured_job TEXT,
         decision TEXT,
         valid_from TEXT,

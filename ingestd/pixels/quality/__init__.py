@@ -16,6 +16,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ingestd.pixels.quality.agreement import (
+    Agreement,
+    agree,
+    agree_flats,
+    level_from_previous_adu,
+    patches_from_previous_adu,
+    patches_from_previous_ratio,
+)
 from ingestd.pixels.quality.comparison import (
     Comparison,
     compare,
@@ -118,6 +126,9 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
             structure_from_master_adu,
             noise_from_master_adu,
             outlier_pixels,
+            level_from_previous_adu,
+            patches_from_previous_adu,
+            patches_from_previous_ratio,
             sensor_temp_offset_celsius,
             read_noise_adu,
             read_noise_stack_adu,
@@ -159,6 +170,7 @@ ESTIMATORS: Mapping[str, Callable[..., Estimate]] = MappingProxyType(
 
 __all__ = [
     "ESTIMATORS",
+    "Agreement",
     "Comparison",
     "DarkCurve",
     "DarkSignal",
@@ -173,6 +185,8 @@ __all__ = [
     "Stars",
     "Tally",
     "TransferCurve",
+    "agree",
+    "agree_flats",
     "bias_level_adu",
     "c4",
     "ceiling_pixels",
@@ -209,6 +223,7 @@ __all__ = [
     "hot_pixel_map",
     "hot_pixels",
     "lamp_scatter_ratio",
+    "level_from_previous_adu",
     "low_pixel_map",
     "low_pixels",
     "mean_of",
@@ -219,6 +234,8 @@ __all__ = [
     "offset_from_master_adu",
     "outlier_pixels",
     "overscan_level_adu",
+    "patches_from_previous_adu",
+    "patches_from_previous_ratio",
     "photon_transfer",
     "read_noise_adu",
     "read_noise_electrons",

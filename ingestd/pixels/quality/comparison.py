@@ -7,31 +7,26 @@ beside their number as a figure of its own.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingestd.pixels.quality.boxes import box_median, boxes_of, colours, sampled
 from ingestd.pixels.quality.histogram import Estimate, histogram
 from ingestd.pixels.quality.noise import mean_variance
 from ingestd.records import MaskBit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     Float32 = NDArray[np.float32]
     Mask = NDArray[np.uint8]
 
-_SAMPLES = 1 << 20
-_BOX_SAMPLES = 1 << 12
 _BLOCK_ROWS = 64
 _BOXES = 8
 _FLAT_BOXES = 16
-_SMALLEST_BOX_PX = 8
 _OWN_STRUCTURE = 0.2
 _WORTHLESS = np.uint8(MaskBit.BAD | MaskBit.NO_DATA)
 
@@ -72,7 +67,7 @@ def compare(
     of its own.
     """
     difference = np.subtract(frame, master, out=frame)
-    sample = histogram(difference[_sampled(difference.shape)])
+    sample = histogram(difference[sampled(difference.shape)])
     offset = sample.median()
     _, spread, _ = sample.clipped()
     one_frame = max(spread / math.sqrt(1.0 + 1.0 / members), step_adu / math.sqrt(12.0))
@@ -81,7 +76,7 @@ def compare(
     return Comparison(
         offset,
         Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
-        _noise(difference, step_adu),
+        neighbour_noise(difference, step_adu),
         _outliers(difference, offset.value, one_frame, error, sigma),
     )
 
@@ -125,17 +120,17 @@ def compare_flat(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(frame, master, out=frame)
-        for colour in _colours(ratio) if is_mosaic else (ratio,):
+        for colour in colours(ratio) if is_mosaic else (ratio,):
             for box in boxes_of(colour.shape, _FLAT_BOXES):
                 colour[box] /= box_median(colour[box])
     ratio -= 1
     if mask is not None:
         ratio[(mask & _WORTHLESS) > 0] = 0
     if members > 1 and error is not None:
-        sample = np.nan_to_num(error[_sampled(error.shape)]).astype(np.float64).reshape(-1)
+        sample = np.nan_to_num(error[sampled(error.shape)]).astype(np.float64).reshape(-1)
         one_frame = math.sqrt(mean_variance(members * sample * sample, members - 1)[0] * level_ratio)
     else:
-        one_frame = histogram(ratio[_sampled(ratio.shape)]).clipped()[1]
+        one_frame = histogram(ratio[sampled(ratio.shape)]).clipped()[1]
         error = np.zeros((1, 1), np.float32)
     unknown = Estimate(math.nan, None)
     return Comparison(unknown, unknown, unknown, _outliers(ratio, 0.0, one_frame, error, sigma))
@@ -180,10 +175,10 @@ def _outliers(difference: Float32, centre: float, noise: float, error: Float32, 
     return Estimate(float(count), None)
 
 
-def _noise(difference: Float32, step_adu: float) -> Estimate:
+def neighbour_noise(difference: Float32, step_adu: float) -> Estimate:
     """Return the noise of one pixel from its vertical neighbour, so that what is smooth does not count."""
     rows = difference[: len(difference) // 2 * 2]
-    _, columns = _sampled(difference.shape)
+    _, columns = sampled(difference.shape)
     _, spread, number = histogram(np.subtract(rows[1::2, columns], rows[::2, columns])).clipped()
     noise = math.sqrt(max(0.5 * spread * spread - step_adu * step_adu / 12.0, 0.0))
     return Estimate(noise, spread / math.sqrt(4.0 * number))
@@ -193,40 +188,3 @@ def _unevenness(image: Float32) -> float:
     """Return the range of the medians of boxes."""
     medians = [box_median(image[box]) for box in boxes_of(image.shape, _BOXES)]
     return float(np.nanmax(medians) - np.nanmin(medians))
-
-
-def box_median(box: NDArray[Any]) -> np.float32:
-    """Return the median of some 4096 pixels spread over a box, or NaN if none of them is finite."""
-    step = _odd_step(box.size, _BOX_SAMPLES)
-    values = box[::step, ::step]
-    finite = values[np.isfinite(values)]
-    return np.float32(np.median(finite) if finite.size else np.nan)
-
-
-def boxes_of(shape: tuple[int, ...], number: int) -> Iterator[tuple[slice, slice]]:
-    """Yield boxes that cover an image, ``number`` to each axis unless they would be smaller than 8 pixels."""
-    rows, columns = (
-        np.linspace(0, length, max(1, min(number, length // _SMALLEST_BOX_PX)) + 1, dtype=int) for length in shape
-    )
-    for y0, y1 in itertools.pairwise(rows):
-        for x0, x1 in itertools.pairwise(columns):
-            yield slice(int(y0), int(y1)), slice(int(x0), int(x1))
-
-
-def _colours(image: Float32) -> tuple[Float32, ...]:
-    """Return the four colour planes of a mosaic, as views."""
-    return tuple(image[row::2, column::2] for row in (0, 1) for column in (0, 1))
-
-
-def _sampled(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return every k-th row and column, about a million pixels; k is odd, for the colours of a mosaic."""
-    step = _odd_step(shape[0] * shape[1], _SAMPLES)
-    return slice(None, None, step), slice(None, None, step)
-
-
-def _odd_step(pixels: int, samples: int) -> int:
-    """Return the smallest odd step in both axes that leaves at most so many samples."""
-    step = 1
-    while pixels > samples * step * step:
-        step += 2
-    return step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingestd.pixels.quality.comparison import box_median, boxes_of
+from ingestd.pixels.quality.boxes import box_median, boxes_of
 from ingestd.pixels.quality.histogram import Estimate
 from ingestd.pixels.quality.noise import c4, mean_variance
 from ingestd.pixels.quality.tally import sampled_rows

@@ -58,12 +58,19 @@ def _fits_in_words(subject: Subject, limits: Limits, verdict: Verdict) -> str:
         words.append("exact exposure")
     elif limits.kind is Kind.DARK:
         words.append(f"{verdict.how.replace('_', ' ')} by {verdict.exposure_ratio:.4g} ({limits.policy.reason})")
-    words += [_temperature(limits, verdict), *_cards(subject, limits, verdict, fits=True), _age(verdict), verdict.grade]
+    words += [_temperature(limits, verdict), *_cards(subject, limits, verdict, fits=True)]
+    words += [_age(verdict), _grade(verdict)]
     members = verdict.master.member_count
     words.append(f"{members} member{'' if members == 1 else 's'}" if members else "made elsewhere")
     if verdict.cut is not None:
         words.append(f"cut to the window of the frame out of {_window(verdict.master.configuration)}")
     return ", ".join(words)
+
+
+def _grade(verdict: Verdict) -> str:
+    """Return the grade, and what the master of the previous night holds against this one."""
+    reason = verdict.master.grade_reason
+    return f"{verdict.grade} ({reason})" if reason else verdict.grade
 
 
 # --- what to do -------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Which jobs are due now: a function of what the catalogue says, the settings and the time.
 
 Facts become stale when their inputs change (a frame came, a master changed); planning looks at what is stale, and only
-at that: calibration frames that were never measured, nights whose masters may differ, master darks whose bias changed,
-science frames whose best masters may differ. A look ends with a job, with a wait, or with the finding that all is as it
-should be. Masters come before the frames that need them; a burst of frames is combined when it has been quiet, or at
-once when a science frame needs it.
+at that: calibration frames that were never measured, nights whose masters may differ, masters whose previous night or
+bias may be another now, science frames whose best masters may differ. A look ends with a job, with a wait, or with the
+finding that all is as it should be. Masters come before the frames that need them; a burst of frames is combined when
+it has been quiet, or at once when a science frame needs it.
 """
 
 from ingestd.rules.planning.desk import SUSPICIOUS_DEATHS

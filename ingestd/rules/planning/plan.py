@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingestd.records import Calibration, FrameRecord, Group, Job, Verdict
+from ingestd.records import Calibration, FrameRecord, Group, Job, Standing, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Plan:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     again: dict[str, str] = field(default_factory=dict)
     settled_nights: list[SettledNight] = field(default_factory=list)
-    settled_darks: list[str] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)

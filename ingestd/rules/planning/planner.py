@@ -6,11 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 
 from ingestd.rules import screening
-from ingestd.rules.planning.darks import measure_darks
 from ingestd.rules.planning.desk import Desk, instrument_of
 from ingestd.rules.planning.lights import plan_light
 from ingestd.rules.planning.nights import NightPlanner
 from ingestd.rules.planning.plan import Plan
+from ingestd.rules.planning.standing import measure_masters
 from ingestd.rules.planning.view import View
 from ingestd.settings import Settings
 
@@ -57,13 +57,13 @@ class Planner:
         wanted = {instrument_of(frame) for frame in lights}
         nights = NightPlanner(desk, self._screener).plan(wanted)
         unmeasured = {instrument for instrument in wanted if desk.view.has_unmeasured(*instrument)}
+        ungraded = measure_masters(desk, nights.pending)
         for frame in lights:
-            if instrument_of(frame) not in nights.pending | unmeasured and desk.has_room():
+            if instrument_of(frame) not in nights.pending | unmeasured | ungraded and desk.has_room():
                 plan_light(desk, frame)
         self._measure_frames()
         for job in nights.jobs:
             desk.submit(job)
-        measure_darks(desk, nights.pending)
         if desk.suspected and not desk.plan.jobs and not desk.in_flight:
             desk.plan.jobs.append(desk.suspected[0])
         for later in (desk.view.next_retry(desk.now), desk.view.next_delayed(desk.now)):

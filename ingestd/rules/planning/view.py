@@ -16,6 +16,7 @@ from ingestd.records import (
     MeasuredFrame,
     Metric,
     StaleNight,
+    Standing,
 )
 
 
@@ -65,11 +66,14 @@ class View(Protocol):
     def known_masters(self, master_ids: list[str]) -> set[str]:
         """Return those of the masters that are recorded and whose file stands."""
 
-    def stale_darks(self) -> list[Master]:
-        """Return master darks whose bias may have changed since they were measured."""
+    def stale_masters(self) -> list[Master]:
+        """Return the masters whose bias, or that of the previous night, may have changed since they were measured."""
 
-    def measured_with(self, master_id: str) -> str | None:
-        """Return the bias that a master dark was last measured against."""
+    def measured_job(self, master_id: str) -> str | None:
+        """Return the job that last measured a master."""
+
+    def standing(self, master_id: str) -> Standing | None:
+        """Return how a master was last found to stand to that of the previous night."""
 
     def stale_lights(  # newest_first is positional as the catalogue has it
         self,

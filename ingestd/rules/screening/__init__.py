@@ -14,6 +14,24 @@ reference changed, the verdict stays a function of recorded figures, and a chang
 
 from ingestd.rules.screening.judging import light_findings, verdict
 from ingestd.rules.screening.looking import Look, Screener
-from ingestd.rules.screening.references import Chosen, References, Standard, references_for
+from ingestd.rules.screening.references import (
+    Chosen,
+    References,
+    Standard,
+    previous_master,
+    references_for,
+    valid_d,
+)
 
-__all__ = ["Chosen", "Look", "References", "Screener", "Standard", "light_findings", "references_for", "verdict"]
+__all__ = [
+    "Chosen",
+    "Look",
+    "References",
+    "Screener",
+    "Standard",
+    "light_findings",
+    "previous_master",
+    "references_for",
+    "valid_d",
+    "verdict",
+]

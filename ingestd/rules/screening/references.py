@@ -93,7 +93,19 @@ def references_for(frame: FrameRecord, own: Sequence[Master], biases: Sequence[M
     return Chosen(reference, bool(alike), _latest(frame, below) if frame.kind is Kind.DARK else None)
 
 
-def _fits(frame: FrameRecord, master: Master, rules: Rules) -> bool:
+def previous_master(master: Master, own: Sequence[Master], rules: Rules) -> Master | None:
+    """Return the master that a night's master is compared with, or None.
+
+    Given the masters of its camera and configuration, it is the one that a frame of its conditions is judged by: of the
+    latest earlier night, alike in temperature, exposure and filter, no older than such a master is valid.
+    """
+    if not master.member_count:  # made elsewhere
+        return None
+    earlier = [it for it in own if it.member_count and it.night < master.night]
+    return _latest(master, [it for it in earlier if _fits(master, it, rules) and _is_alike(master, it, rules)])
+
+
+def _fits(frame: FrameRecord | Master, master: Master, rules: Rules) -> bool:
     """Return whether a master is recent enough, and of the same temperature or filter and header cards."""
     age_d = groups.night_number(frame.night or "") - groups.night_number(master.night)
     if age_d > rules.master(master.kind).after_d:
@@ -109,7 +121,7 @@ def _fits(frame: FrameRecord, master: Master, rules: Rules) -> bool:
     return clusters.distance(frame.ccd_temp_c, master.ccd_temp_c) <= limit_c
 
 
-def _is_alike(frame: FrameRecord, master: Master, rules: Rules) -> bool:
+def _is_alike(frame: FrameRecord | Master, master: Master, rules: Rules) -> bool:
     """Return whether pixels of frame and master hold the same: darks of one exposure, any biases, any flats."""
     if frame.kind is not Kind.DARK:
         return True
@@ -122,7 +134,7 @@ def _is_alike(frame: FrameRecord, master: Master, rules: Rules) -> bool:
     return clusters.distance(frame.exposure_s, master.exposure_s) <= reach_s
 
 
-def _latest(frame: FrameRecord, masters: Sequence[Master]) -> Master | None:
+def _latest(frame: FrameRecord | Master, masters: Sequence[Master]) -> Master | None:
     """Return the master of the latest night; of several the nearest in exposure, then in temperature."""
 
     def order(master: Master) -> tuple[int, float, float, str]:
