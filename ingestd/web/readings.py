@@ -11,6 +11,7 @@ from ingestd.doors.exporter import CoverageCount, Figures, FrameCount, MasterInU
 from ingestd.records import CALIBRATION_KINDS, Choice, FrameRecord, Kind, Match, Wait
 from ingestd.rules import coverage
 from ingestd.rules.coverage import Coverage, Status
+from ingestd.rules.groups import grade_rank
 from ingestd.rules.matching import calibration_for
 from ingestd.rules.windows import setup_of
 from ingestd.settings import Camera, Settings
@@ -156,7 +157,8 @@ class _MastersInUse:
             seen.add((row["kind"], filter_name))
             first_obs, last_obs = _interval(row)
             is_valid = self._now - last_obs <= self._validity(row["camera"], Kind(row["kind"]))
-            yield MasterInUse(row["camera"], row["kind"], filter_name, first_obs, last_obs, is_available=is_valid)
+            rank = grade_rank(row["grade"])
+            yield MasterInUse(row["camera"], row["kind"], filter_name, first_obs, last_obs, is_valid, rank)
 
     def _validity(self, camera: str, kind: Kind) -> timedelta:
         """Return for how long after its last frame a master of the kind is valid."""
@@ -168,14 +170,16 @@ def _in_use(choice: Choice, kind: Kind, light: FrameRecord, rows: Sequence[Mappi
     filter_name = light.filter_name if kind is Kind.FLAT else None
     if isinstance(choice, Match):
         master = choice.master
-        yield MasterInUse(light.camera, kind, filter_name, master.first_obs, master.last_obs, is_available=True)
+        rank = grade_rank(master.grade)
+        yield MasterInUse(light.camera, kind, filter_name, master.first_obs, master.last_obs, grade=rank)
         return
     same = [row for row in rows if row["kind"] == kind and (kind is not Kind.FLAT or row["filter_name"] == filter_name)]
     newest = max(same, key=lambda row: str(row["last_obs"]), default=None)
     is_available = not isinstance(choice, Wait)
     if newest is not None:
         first_obs, last_obs = _interval(newest)
-        yield MasterInUse(light.camera, kind, filter_name, first_obs, last_obs, is_available=is_available)
+        rank = grade_rank(newest["grade"])
+        yield MasterInUse(light.camera, kind, filter_name, first_obs, last_obs, is_available, rank)
     elif not is_available:
         yield MasterInUse(light.camera, kind, filter_name, None, None, is_available=False)
 

@@ -70,7 +70,7 @@ def full() -> Telemetry:
         Figures(
             frames=[FrameCount("done", "bias", 3), FrameCount("waiting", "light", 2)],
             qa=[qa(row.name, 1.5, kind=str(row.kinds[0])) for row in METRICS],
-            masters=[MasterInUse("north", "flat", "V", NOW - timedelta(hours=3), NOW - timedelta(hours=2))],
+            masters=[MasterInUse("north", "flat", "V", NOW - timedelta(hours=3), NOW - timedelta(hours=2), grade=0)],
             coverage=[CoverageCount("north", "flat", 3, 1, 2, 6)],
         )
     )
@@ -192,13 +192,14 @@ def test_the_age_of_a_master_is_the_distance_to_its_members() -> None:
     hour = timedelta(hours=1)
     masters = [
         MasterInUse("north", "bias", None, NOW - 3 * hour, NOW - 2 * hour),
-        MasterInUse("north", "dark", None, NOW - 3 * hour, NOW + hour),
+        MasterInUse("north", "dark", None, NOW - 3 * hour, NOW + hour, grade=3),
         MasterInUse("north", "flat", "V", NOW + 2 * hour, NOW + 3 * hour),
     ]
     text = telemetry(Figures(masters=masters)).render()
     assert value(text, "ingestd_master_available", camera="north", kind="bias", filter="") == 1
     assert value(text, "ingestd_master_age_seconds", camera="north", kind="bias", filter="") == 7200
     assert value(text, "ingestd_master_age_seconds", camera="north", kind="dark", filter="") == 0
+    assert value(text, "ingestd_master_grade", camera="north", kind="dark", filter="") == 3
     assert value(text, "ingestd_master_age_seconds", camera="north", kind="flat", filter="V") == 7200
 
 

@@ -99,15 +99,18 @@ class CatalogueCollector(Collector):
             "ingestd_master_available", "1 if a frame taken now would get a master of this kind, 0 if none fits.", names
         )
         age = Family("ingestd_master_age_seconds", "Age of the master in use, or of the newest where none fits.", names)
+        grade = Family("ingestd_master_grade", "Grade of that master: 0 green, 1 yellow, 2 orange, 3 red.", names)
         last = Family("ingestd_master_last_observation_timestamp_seconds", "Newest member of that master.", names)
         now = self._now()
         for row in sorted(masters, key=lambda row: row.last_obs or _OLDEST, reverse=True):
             labels = self._labels.camera(row.camera), self._labels.kind(row.kind), self._labels.filter(row.filter_name)
             available.put(labels, float(row.is_available))
+            if row.grade is not None:
+                grade.put(labels, float(row.grade))
             if row.first_obs is not None and row.last_obs is not None:
                 age.put(labels, _age_s(row.first_obs, row.last_obs, now))
                 last.put(labels, row.last_obs.timestamp())
-        yield from (available, age, last)
+        yield from (available, age, grade, last)
 
     def _coverage(self, counts: Sequence[CoverageCount]) -> Iterator[Family]:
         """Yield how the combinations that science used lately are covered; cameras of one label are added up."""

@@ -46,6 +46,7 @@ class MasterInUse:
     """The master that a frame taken now would get, by the observation times of its members.
 
     ``is_available`` is False where none fits; the times are then those of the newest master of the kind, or None.
+    ``grade`` is 0 for green to 3 for red, None without a master.
     """
 
     camera: str
@@ -54,6 +55,7 @@ class MasterInUse:
     first_obs: datetime | None
     last_obs: datetime | None
     is_available: bool = True
+    grade: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
