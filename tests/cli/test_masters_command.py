@@ -6,8 +6,8 @@ from ingestd.doors.control import DataLock
 from tests.scanned import NIGHT, Scanned, fields
 
 LISTED = [
-    "master_id", "kind", "camera", "configuration", "exposure_s", "ccd_temp_c", "filter_name", "members", "grade", "comparison",
-    "path", "current", "night", "provenance",
+    "master_id", "kind", "camera", "configuration", "exposure_s", "ccd_temp_c", "filter_name", "members", "grade",
+    "comparison", "path", "current", "night", "provenance",
 ]  # fmt: skip
 
 
