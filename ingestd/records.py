@@ -391,6 +391,23 @@ class FieldVerdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Which science frames can gain or lose by a master, beyond set-up, filter and validity.
+
+    ``temp_c`` and ``exposure_s`` are intervals; without ``temp_c`` a temperature limit leaves frames of unknown
+    temperature only. ``can_serve`` is False if it fits no frame. ``outranked_by`` are the grades with which an uncut,
+    unscaled master that is nearer in time comes before this one in the order of choosing; none if that cannot be said.
+    The default reaches every frame.
+    """
+
+    has_temp_limit: bool = False
+    temp_c: tuple[float, float] | None = None
+    exposure_s: tuple[float, float] | None = None
+    can_serve: bool = True
+    outranked_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One master that was looked at for a frame: its distances, its rank if it fits, the reason if not.
 

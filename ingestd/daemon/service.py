@@ -26,6 +26,7 @@ from ingestd.doors.watcher import Watcher
 from ingestd.errors import SettingsInvalid
 from ingestd.flow import Flow, carry_out, recover, tidy
 from ingestd.records import VERSION
+from ingestd.rules.matching import reach_rule
 from ingestd.settings import Settings, load_settings
 from ingestd.web import HealthFacts, WebServer, assess, catalogue_query
 
@@ -200,7 +201,7 @@ class Daemon:
         settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         must_watch_anew = (settings.roots, settings.arrival) != (self._settings.roots, self._settings.arrival)
         self._settings = settings
-        catalogue.rules = settings
+        catalogue.rules, catalogue.reach = settings, reach_rule(settings)
         note_settings(catalogue, settings, utc_now())
         telemetry.apply(settings)
         if must_watch_anew:

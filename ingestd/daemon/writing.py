@@ -14,6 +14,7 @@ from ingestd.doors.catalogue import Catalogue, CatalogueDamaged
 from ingestd.doors.control import DataLock
 from ingestd.doors.executors import ProcessExecutor
 from ingestd.jobs import Worker
+from ingestd.rules.matching import reach_rule
 from ingestd.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def _open_catalogue(settings: Settings) -> Catalogue:
     """Open the database; move a damaged one aside, for everything in it can be found again from the raw frames."""
     path = settings.catalogue_path
     try:
-        return Catalogue.open(path, rules=settings)
+        return Catalogue.open(path, rules=settings, reach=reach_rule(settings))
     except CatalogueDamaged as error:
         aside = path.with_name(f"{path.name}.damaged-{utc_now():%Y%m%dT%H%M%S}")
         _log.error(
@@ -68,7 +69,7 @@ def _open_catalogue(settings: Settings) -> Catalogue:
             part = path.with_name(path.name + suffix)
             if part.exists():
                 shutil.move(part, aside.with_name(aside.name + suffix))
-        return Catalogue.open(path, rules=settings)
+        return Catalogue.open(path, rules=settings, reach=reach_rule(settings))
 
 
 def executor_of(settings: Settings) -> ProcessExecutor:
@@ -84,7 +85,14 @@ def executor_of(settings: Settings) -> ProcessExecutor:
 
 def note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
     """Look at everything again if the settings that decide about masters and products are not those of the last run."""
-    parts = (settings.masters, settings.matching, settings.screening, settings.reduction, settings.camera)
+    parts = (
+        settings.masters,
+        settings.matching,
+        settings.screening,
+        settings.grading,
+        settings.reduction,
+        settings.camera,
+    )
     if catalogue.remember("settings", repr(parts)):
         nights, lights = catalogue.touch_nights(now), catalogue.requeue(None, now)
         if nights or lights:

@@ -24,6 +24,7 @@ from ingestd.doors.watcher import Watcher
 from ingestd.flow import Flow, carry_out, recover, tidy
 from ingestd.jobs import Worker
 from ingestd.records import Job, Kind, Outcome
+from ingestd.rules.matching import reach_rule
 from ingestd.settings import Settings, parse_settings
 
 EVENING = date(2025, 3, 1)
@@ -70,7 +71,7 @@ class Observatory:
         self.now = AFTERWARDS
         self.monotonic = 1000.0
         self.refusals: list[str] = []
-        self.catalogue = Catalogue.open(settings.catalogue_path, rules=settings)
+        self.catalogue = Catalogue.open(settings.catalogue_path, rules=settings, reach=reach_rule(settings))
         recover(self.catalogue, settings, self.now)
         self.watcher = Watcher(
             settings.roots, settings.arrival, known=self.catalogue.known_files(), threaded=False, max_settled=128

@@ -14,11 +14,14 @@ from sqlite_utils import Database
 from ingestd.doors import schema
 from ingestd.doors.mounts import mount_of, read_mounts
 from ingestd.errors import CatalogueUnusable
+from ingestd.records import Reach
 from ingestd.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
+
+    from ingestd.records import Master
 
 _BUSY_TIMEOUT_MS = 30_000
 _WAL_LIMIT_BYTES = 64 << 20
@@ -48,6 +51,11 @@ class CatalogueBusy(CatalogueUnusable):
         self.disk_full = disk_full
 
 
+def everywhere(master: Master) -> Reach:  # noqa: ARG001 - whatever the master
+    """Return that a master concerns every science frame of its set-up: right, if not thrifty, under any rules."""
+    return Reach()
+
+
 class Connection:
     """An open database. A writer is the only one of its data directory; it belongs to the thread that opened it.
 
@@ -58,11 +66,14 @@ class Connection:
     rules : settings.Settings
         Their association rules: the windows and validities by which a changed frame or master marks nights and frames
         stale.
+    reach : callable
+        Which science frames a master can concern.
     """
 
-    def __init__(self, path: Path, db: Database, rules: Settings) -> None:
+    def __init__(self, path: Path, db: Database, rules: Settings, reach: Callable[[Master], Reach]) -> None:
         self.path = path
         self.rules = rules
+        self.reach = reach
         self._db = db
 
     @classmethod
@@ -74,6 +85,7 @@ class Connection:
         immutable: bool = False,
         check: bool = True,
         rules: Settings | None = None,
+        reach: Callable[[Master], Reach] | None = None,
     ) -> Self:
         """Open the database; a writer creates or migrates it first.
 
@@ -90,6 +102,9 @@ class Connection:
             A writer runs SQLite's quick_check first.
         rules : settings.Settings, optional
             Whose association rules hold, by default the defaults.
+        reach : callable, optional
+            Which science frames a master can concern: ``rules.matching.reach_rule``; by default all that share its
+            set-up.
 
         Raises
         ------
@@ -103,7 +118,7 @@ class Connection:
         except sqlite3.Error as error:
             raise _translated(error, path) from error
         db.conn.row_factory = sqlite3.Row
-        return cls(path, db, rules or Settings(camera=()))
+        return cls(path, db, rules or Settings(camera=()), reach or everywhere)
 
     def close(self) -> None:
         """Close the connection; the last one empties the write-ahead log into the database."""

@@ -117,7 +117,7 @@ class Judging(MasterRecording):
                 stays = bool(found["current"]) or found["provenance"] == "external"  # no night makes that current again
                 if bool(found["current"]) != {"rejected": False, "pinned": True}.get(decision, stays):
                     self._flip(master_id, now)
-                self._touch_what_masters_serve([found], now)
+                self._touch_what_masters_serve(self._rows(_MASTER, row), now)
                 filter_name = optional_text(found["filter_name"]) if found["kind"] == Kind.FLAT.value else None
                 self._write(_MARK_NIGHT, {**dict(found), "filter_name": filter_name or ""})
 

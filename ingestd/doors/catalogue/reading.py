@@ -13,20 +13,20 @@ from ingestd.records import State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlite_utils import Database
 
-    from ingestd.records import FrameRecord, Master, Plane
+    from ingestd.records import FrameRecord, Master, Plane, Reach
     from ingestd.settings import Settings
 
 
 class Reading(Connection):
     """Look-ups by identity, and what the other rooms of the catalogue read with."""
 
-    def __init__(self, path: Path, db: Database, rules: Settings) -> None:
-        super().__init__(path, db, rules)
+    def __init__(self, path: Path, db: Database, rules: Settings, reach: Callable[[Master], Reach]) -> None:
+        super().__init__(path, db, rules, reach)
         self._masters_read: dict[str, Master] = {}
 
     def frame(self, frame_id: str) -> FrameRecord | None:

@@ -59,11 +59,10 @@ class Staleness(Reading):
                 "master_id": master["master_id"],
                 "now": time_text(now),
             }
+            self._touch_lights(kind, parameters)
             if kind is Kind.FLAT:
-                self._write(_TOUCH_LIGHTS_OF_FILTER, parameters)
                 self._touch_lights_of_gain(parameters)
             else:
-                self._write(_TOUCH_LIGHTS, parameters)
                 self._write(_TOUCH_FLAT_NIGHTS, parameters)
             if kind is Kind.BIAS:
                 self._write(_TOUCH_DARKS, parameters)
@@ -71,6 +70,25 @@ class Staleness(Reading):
             parameters |= {"kind": kind.value, "group_filter": group_filter(kind, master["filter_name"])}
             self._write(_MARK_REFERRING_NIGHTS, parameters)
             self._write(_MARK_LATER_MASTERS, parameters)
+
+    def _touch_lights(self, kind: Kind, parameters: Mapping[str, Any]) -> None:
+        """Mark the science frames for whose choice a master can matter."""
+        (master,) = self._masters([parameters["master_id"]])
+        reach = self.reach(master)
+        if not reach.can_serve:
+            return
+        query = _TOUCH_LIGHTS_OF_FILTER if kind is Kind.FLAT else _TOUCH_LIGHTS
+        own: dict[str, object] = {"kind": kind.value, "outranked_by": json.dumps(reach.outranked_by)}
+        own |= {"first_obs": time_text(master.first_obs), "last_obs": time_text(master.last_obs)}
+        if reach.temp_c is not None:
+            query += _IN_TEMPERATURE
+            own |= dict(zip(("low_temp_c", "high_temp_c"), reach.temp_c, strict=True))
+        elif reach.has_temp_limit:
+            query += " AND ccd_temp_c IS NULL"
+        if reach.exposure_s is not None:
+            query += _IN_EXPOSURE
+            own |= dict(zip(("low_exposure_s", "high_exposure_s"), reach.exposure_s, strict=True))
+        self._write(query + _NOT_OUTRANKED, {**parameters, **own})
 
     def _touch_lights_of_gain(self, parameters: Mapping[str, Any]) -> None:
         """Mark the later science frames without a gain of their own: flats of earlier nights give it, in any filter."""
@@ -201,6 +219,19 @@ _TOUCH_LIGHTS = """UPDATE frames SET stale = 1, again_at = NULL
     AND kind = 'light' AND takes_part = 1 AND (stale = 0 OR again_at IS NOT NULL) AND superseded_by IS NULL
     AND state <> 'quarantined'"""
 _TOUCH_LIGHTS_OF_FILTER = f"{_TOUCH_LIGHTS} AND filter_name IS :filter_name"
+_IN_TEMPERATURE = " AND ccd_temp_c BETWEEN :low_temp_c AND :high_temp_c"
+_IN_EXPOSURE = " AND exposure_s BETWEEN :low_exposure_s AND :high_exposure_s"
+# A frame whose product is the settled one, made with a master of this kind that comes first whatever becomes of this
+# one: it is still there, or the frame had been marked. 0.01 h are left for the rounding of times.
+_NOT_OUTRANKED = """ AND NOT (state IN ('done', 'provisional') AND EXISTS (
+        SELECT 1 FROM reductions r
+        JOIN used_masters u ON u.reduction_id = r.reduction_id AND u.kind = :kind
+        JOIN masters m ON m.master_id = u.master_id
+        WHERE r.frame_id = frames.frame_id AND r.current = 1 AND r.pruned_at IS NULL
+        AND u.cut IS NULL AND u.how NOT IN ('scaled_down', 'scaled_up')
+        AND m.current = 1 AND m.pruned_at IS NULL AND m.grade IN (SELECT value FROM json_each(:outranked_by))
+        AND 24 * max(julianday(frames.obs_start) - julianday(:last_obs),
+            julianday(:first_obs) - julianday(frames.obs_start)) > u.age_h + 0.01))"""
 _HAS_GAIN = "SELECT EXISTS (SELECT 1 FROM metrics WHERE master_id = :master_id AND name = 'gain_electrons_per_adu')"
 _TOUCH_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night > :night AND gain_e_per_adu IS NULL
