@@ -493,6 +493,8 @@ class Calibration:
             kind, grade = match.master.kind.value, match.candidates[0].grade if match.candidates else "green"
             if match.master.kind is Kind.DARK and match.how != "exact":
                 words.append("an exact dark")
+            elif match.master.grade_reason:
+                words.append(f"a {kind} of a better grade (this one is {grade}: {match.master.grade_reason})")
             elif grade != "green":
                 words.append(f"a {kind} that is nearer in time or made of more frames (this one is {grade})")
         return ", ".join(words)

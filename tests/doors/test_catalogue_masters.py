@@ -9,6 +9,7 @@ from tests.doors.catalogue_samples import (
     SETUP,
     add,
     add_measured,
+    build,
     frame,
     group,
     lights,

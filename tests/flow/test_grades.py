@@ -93,6 +93,9 @@ def test_red_master_is_used_and_said_to_be_red_when_nothing_better_is_valid(tmp_
         assert grades(place, "bias") == {"21": "green", "22": "red"}
         assert nights_used(place, files, "bias") == ["21", "22"]
         assert "red (level 50." in explained(place, files, 1)
+        (name,) = [path.name for path in files[1] if path.name.startswith("M13")]
+        (product,) = place.catalogue.product_rows(place.frame(name)["frame_id"])
+        assert "a bias of a better grade (this one is red: level 50." in product["better_possible"]
 
 
 def test_another_pattern_is_seen(tmp_path):

@@ -133,7 +133,7 @@ class World:
 
 @contextmanager
 def world(directory, seed, reach):
-    with Catalogue.open(directory / f"{seed}.sqlite", rules=SETTINGS.masters, reach=reach) as catalogue:
+    with Catalogue.open(directory / f"{seed}.sqlite", rules=SETTINGS, reach=reach) as catalogue:
         yield World(catalogue, seed)
 
 

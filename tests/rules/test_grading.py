@@ -9,7 +9,7 @@ from ingestd.settings import Grading, parse_settings
 from tests.rules.builders import master
 
 BIAS, DARK, FLAT = (master(kind, kind.value, age_d=0) for kind in (Kind.BIAS, Kind.DARK, Kind.FLAT))
-SETTINGS = parse_settings({"camera": [{"name": "main", "directories": ["/raw"]}]})
+RULES = parse_settings({"camera": [{"name": "main", "directories": ["/raw"]}]}).rules_of("main")
 
 
 def bias(level=0.0, patches=0.0, noise=5.0, *, error=0.01, plane=None):
@@ -121,7 +121,7 @@ def test_masters_that_could_not_be_compared_say_so():
 
 
 def previous(of, *others):
-    found = previous_master(of, others, SETTINGS)
+    found = previous_master(of, others, RULES)
     return None if found is None else found.master_id
 
 

@@ -48,8 +48,8 @@ class External(Staleness):
 
 
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-        night, first_obs, last_obs, member_count, count_grade, path, sha256, cards, size_bytes, current, stale, provenance,
-        order_json, created_at)
+        night, first_obs, last_obs, member_count, count_grade, path, sha256, cards, size_bytes, current, stale,
+        provenance, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
         :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, 1, 1,
         'external', :order, :now)

@@ -84,4 +84,6 @@ def _nearer(which: str, old: UsedMaster, new: MasterInput, limits: Reduction) ->
     nearer_h = round(old.age_h - new.age_h, 6)
     if nearer_h > limits.nearer_h:
         return Reason(f"{which}: nearer in time by {nearer_h:.4g} h")
+    if -nearer_h > limits.nearer_h:
+        return Reason(f"{which}: of a better grade, though farther in time by {-nearer_h:.4g} h")
     return Reason(f"{which}: preferred now, hardly nearer", urgent=False)

@@ -73,7 +73,8 @@ def _bias_below(desk: Desk, dark: Master) -> Match | None:
 def _previous(desk: Desk, master: Master) -> Master | None:
     """Return the master that a night's master is compared with."""
     evening = datetime.combine(calendar_date.fromisoformat(master.night), time(), UTC)
-    since = evening - timedelta(days=desk.rule(master.kind).valid_d + 2)
+    rules = desk.rules(master.camera)
+    since = evening - timedelta(days=rules.master(master.kind).after_d + 2)
     until = evening + timedelta(days=2)
     own = desk.view.masters(master.camera, master.configuration, master.kind, since=since, until=until)
-    return screening.previous_master(master, own, desk.settings)
+    return screening.previous_master(master, own, rules)

@@ -20,7 +20,6 @@ from ingestd.rules.screening.references import (
     Standard,
     previous_master,
     references_for,
-    valid_d,
 )
 
 __all__ = [
@@ -32,6 +31,5 @@ __all__ = [
     "light_findings",
     "previous_master",
     "references_for",
-    "valid_d",
     "verdict",
 ]
