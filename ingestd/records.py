@@ -504,7 +504,8 @@ class Calibration:
 class UsedMaster:
     """A master that a product was made with.
 
-    ``is_withdrawn``: an operator rejected it since, or one of its members is kept out of masters now.
+    ``is_withdrawn``: an operator rejected it since, or one of its members is kept out of masters now. ``first_obs`` is
+    when its first member was taken, ``night`` the night that it was made for.
     """
 
     master_id: str
@@ -513,6 +514,8 @@ class UsedMaster:
     age_h: float
     delta_temp_c: float | None
     is_withdrawn: bool
+    night: str
+    first_obs: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -691,7 +694,8 @@ class ReduceFrame:
     """Reduce one science frame; ``skipped`` and ``not_needed`` pair a step with the reason why it has no master.
 
     ``electronics`` is empty where one amplifier reads the frame: ``gain_e_per_adu`` and ``read_noise_e`` are its own,
-    else a mean gain and the read noise of the settings. ``cosmics`` is None where none are looked for.
+    else a mean gain and the read noise of the settings. ``cosmics`` is None where none are looked for. ``doubt`` says
+    why the masters may be of other hardware.
     """
 
     job_id: str
@@ -707,6 +711,7 @@ class ReduceFrame:
     electronics: tuple[Electronics, ...] = ()
     linearity: Linearity | None = None
     cosmics: CosmicFilter | None = None
+    doubt: str = ""
 
 
 Job = MeasureFrame | MeasureMaster | BuildMaster | ReduceFrame
@@ -812,6 +817,65 @@ class MeasuredFrame:
     job_id: str
     figures: tuple[Metric, ...]
     verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPoint:
+    """Raw biases or darks of one night and of equal conditions whose figures agree: a point of a control chart.
+
+    ``frames`` is how many they are. ``parts`` holds, for every plane and amplifier by name, medians over the frames:
+    level (above the overscan where that is subtracted) and noise of a pixel, ADU. ``gain_e_per_adu`` is that of the
+    settings or the header, which may lie.
+    """
+
+    kind: Kind
+    configuration: str
+    night: str
+    frames: int
+    exposure_s: float | None
+    ccd_temp_c: float | None
+    gain_e_per_adu: float | None
+    parts: tuple[tuple[str, float, float], ...]
+
+
+BreakStatus = Literal["detected", "suspected", "confirmed", "moved", "set", "undone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The boundary between two hardware epochs of a set-up: ``night`` is the first of the new one.
+
+    ``after`` is the last night that showed the old one, an empty text if none did; hardware is changed by day, between
+    the two. ``cause`` says in words and numbers what changed, ``reason`` is what an operator said. ``suspected``: what
+    was seen may be light, a second night must show it too; nothing is closed off yet. ``moved`` and ``set``: where an
+    operator put it. ``undone``: an operator said that calibrations of both sides belong together.
+    """
+
+    camera: str
+    setup: str
+    night: str
+    after: str
+    status: BreakStatus
+    cause: str
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True if calibrations of one side are not for the other."""
+        return self.status not in ("suspected", "undone")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochWord:
+    """What an operator said of the epochs of a set-up: ``confirmed``, ``undone``, ``moved`` or ``set`` a break.
+
+    ``night`` is that of the break; ``other`` where it was moved to, or, of one undone, the last night of the old epoch.
+    """
+
+    word: str
+    night: str
+    other: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

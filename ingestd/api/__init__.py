@@ -62,7 +62,7 @@ from ingestd.doors.catalogue import Catalogue, decode_path
 from ingestd.doors.control import lock_holder
 from ingestd.errors import CatalogueUnusable
 from ingestd.records import CALIBRATION_KINDS, Choice, Kind, Master, Match, NotNeeded, State, Wait
-from ingestd.rules import matching, windows
+from ingestd.rules import groups, matching, windows
 from ingestd.rules.coverage import Coverage
 from ingestd.rules.coverage import survey as coverage
 from ingestd.settings import Camera, Settings
@@ -307,16 +307,17 @@ def best_master(
         ccd_temp_c=ccd_temp_c,
         filter_name=filter_name,
         obs_start=time.astimezone(UTC),
+        night=groups.night_of(time.astimezone(UTC), settings.site.longitude_deg),
         flags=(),
     )
-    masters = {}
+    masters, setup = {}, windows.setup_of(configuration)
     for one in CALIBRATION_KINDS:
         rule = settings.rules_of(camera).master(one)
         reach = timedelta(days=2 * rule.longest_d + rule.window_d)
-        setup = windows.setup_of(configuration)
         masters[one] = catalogue.masters_of_setup(camera, setup, one, since=time - reach, until=time + reach)
     settings_of = {each.name: each for each in settings.camera}
-    calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera))
+    breaks = catalogue.breaks(camera, setup)
+    calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera), breaks)
     choices = {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}
     return choices[Kind(kind)]
 

@@ -4,7 +4,7 @@
 scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why,
 ``inspecting`` measures frames by hand (``picturing`` prints it), ``covering`` what to take, ``mapping`` the bad pixels,
 ``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
-operator's word, ``demonstrating`` is the demo, ``tables`` the looks.
+operator's word, ``epochs`` hears it on hardware, ``demonstrating`` is the demo, ``tables`` the looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """
@@ -33,6 +33,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = {
     "covering": ("coverage",),
     "deciding": ("accept", "reject", "restore", "pin", "decisions"),
     "demonstrating": ("demo",),
+    "epochs": ("epochs",),
     "explaining": ("explain",),
     "exporting": ("query", "export"),
     "initialising": ("init",),

@@ -184,6 +184,7 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
     holder = lock_holder(daemon.lock_path(settings)) if daemon.lock_path(settings).exists() else None
     with _reader(settings) as catalogue:
         found: dict[str, Any] = {"daemon_pid": holder, **catalogue.status(), "counts": catalogue.counts()}
+        found["epochs"] = catalogue.break_rows()
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
         return
@@ -196,6 +197,9 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
     if found["last_event"]:
         event = found["last_event"]
         click.echo(f"Event:    {event['time']} {event['event']}: {event['detail']}")
+    for it in found["epochs"]:
+        if it["status"] in ("suspected", "detected"):
+            click.echo(f"Epoch:    {it['status']}: {it['camera']} from night {it['night']} on: {it['cause']}")
     if found["counts"]:
         columns = {"camera": "camera", "kind": "kind", "state": "state", "reason": "reason", "frames": "frames"}
         click.echo(f"\n{table(found['counts'], columns)}")

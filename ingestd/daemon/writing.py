@@ -90,6 +90,7 @@ def note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> No
         settings.matching,
         settings.screening,
         settings.grading,
+        settings.epochs,
         settings.reduction,
         settings.camera,
     )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.flow import adopting
+from ingestd.flow import adopting, epochs
 from ingestd.flow.recovery import remove_links
 from ingestd.settings import Settings
 
 _FRAME_WORDS = {"accept": "accepted", "reject": "rejected", "restore": "restored"}
 _MASTER_WORDS = {"pin": "pinned", "reject": "rejected", "restore": "restored"}
 _OF_MASTERS = {"pin": "pinned", "valid": "given a range of times"}
-_KNOWN = "'requeue', 'accept', 'reject', 'restore', 'pin', 'valid' and 'add_master'"
+_KNOWN = "'requeue', 'accept', 'reject', 'restore', 'pin', 'valid', 'epochs' and 'add_master'"
 _LONGEST_NAME = 200
 
 
@@ -36,22 +36,24 @@ def carry_out(catalogue: Catalogue, settings: Settings, request: Mapping[str, An
         ``{"command": "accept", "names": [name or id, ...], "reason": "..."}``, likewise ``reject`` and ``restore`` of
         frames or masters, and ``pin`` of masters. ``{"command": "valid", "names": [...], "from": time, "until": time,
         "reason": "..."}`` gives masters a range of observation times, ISO-8601, None where it is open.
+        ``{"command": "epochs", "word": "undo", "night": "2026-03-05", ...}`` as ``epochs.decide`` has it.
         ``{"command": "add_master", ...}`` as ``adopting.prepare`` gives it.
     now : datetime
     """
-    command = request.get("command")
+    command = str(request.get("command"))
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        **dict.fromkeys((*_FRAME_WORDS, *_MASTER_WORDS), lambda: _decide(catalogue, settings, command, request, now)),
+        "requeue": lambda: _requeue(catalogue, request.get("frames"), now),
+        "valid": lambda: _limit(catalogue, request, now),
+        "epochs": lambda: epochs.decide(catalogue, settings, request, now),
+        "add_master": lambda: adopting.record(catalogue, settings, request, now),
+    }
+    if command not in ways:
+        return {"ok": False, "error": f"unknown command {command[:50]!r}; known are {_KNOWN}"}
     try:
-        if command == "requeue":
-            return _requeue(catalogue, request.get("frames"), now)
-        if command in _FRAME_WORDS or command in _MASTER_WORDS:
-            return _decide(catalogue, settings, str(command), request, now)
-        if command == "valid":
-            return _limit(catalogue, request, now)
-        if command == "add_master":
-            return adopting.record(catalogue, settings, request, now)
-    except _Refused as refusal:
+        return ways[command]()
+    except (_Refused, epochs.EpochRefused) as refusal:
         return {"ok": False, "error": str(refusal)}
-    return {"ok": False, "error": f"unknown command {str(command)[:50]!r}; known are {_KNOWN}"}
 
 
 def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ingestd.doors import store
 from ingestd.doors.catalogue import Catalogue
 from ingestd.doors.exporter import Telemetry
+from ingestd.flow.epochs import record_epochs
 from ingestd.flow.recovery import remove_links
 from ingestd.metrics import METRICS
 from ingestd.records import (
@@ -79,12 +80,13 @@ class Recorder:
             self._catalogue.delay_reduction(delayed.frame_id, delayed.until)
         for held in plan.held:
             explanation = explanation_of(held.calibration)
-            self._catalogue.record_wait(held.frame.frame_id, "needs_master", held.detail, explanation, now)
+            self._catalogue.record_wait(held.frame.frame_id, held.reason, held.detail, explanation, now)
             _log.info("Waiting: %s: %s", self._name(held.frame), held.detail)
         for frame_id in plan.given_up:
             self._catalogue.leave_failed(frame_id)
+        has_epochs = record_epochs(plan.epochs, self._catalogue, now)
         found = plan.settled_nights or plan.verdicts or plan.standings or plan.delayed
-        return bool(found or plan.kept or plan.held or plan.given_up)
+        return bool(has_epochs or found or plan.kept or plan.held or plan.given_up)
 
     def _record_verdict(self, verdict: Verdict, now: datetime) -> None:
         """Record what the pixels of a frame say, and say so where they keep it out of masters."""

@@ -198,6 +198,7 @@ def product_cards(
         cards.append(("COSMICNP", cosmic_px, "pixels hit by cosmic rays"))
     lines = [f"ingestd {step.name}: {step.status}{': ' if step.detail else ''}{step.detail}" for step in steps]
     lines += [_compared(job.member.frame, master) for master in job.member.masters]
+    lines += [f"ingestd provisional: {job.doubt}"] if job.doubt else []
     own = [card(*entry) for entry in cards]
     return [
         *copied_cards(raw, (*OURS, *(entry[0] for entry in cards)), first.trim, first.gaps),

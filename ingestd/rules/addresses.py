@@ -100,6 +100,7 @@ def of_reduction(job: ReduceFrame) -> str:
         *([[astuple(it) for it in job.electronics]] if job.electronics else []),
         *_linearity(job),
         *([astuple(job.cosmics)] if job.cosmics else []),
+        *([job.doubt] if job.doubt else []),
     )
 
 

@@ -23,6 +23,7 @@ from ingestd.settings.grading import Grading
 from ingestd.settings.reading import load_settings, parse_settings
 from ingestd.settings.sections import (
     Arrival,
+    Epochs,
     Limits,
     Log,
     Paths,
@@ -42,6 +43,7 @@ __all__ = [
     "BiasMatching",
     "Camera",
     "DarkMatching",
+    "Epochs",
     "FlatMatching",
     "Grading",
     "Keywords",

@@ -73,6 +73,25 @@ class Screening:
 
 
 @dataclass(frozen=True, slots=True)
+class Epochs:
+    """[epochs]: when a jump of the bias level or of the noise begins a new hardware epoch.
+
+    ``..._sigma`` is in units of the noise of a pixel of one frame, but ``scatter_sigma`` in units of the scatter of the
+    level, and of the logarithm of the noise, from night to night. ``nights``: how many are needed before that scatter
+    is known well enough to notice jumps smaller than ``level_jump_sigma``.
+    """
+
+    detect: bool = key(True)
+    minimum: int = key(3, low=1, high=200)
+    nights: int = key(8, low=3, high=20)
+    scatter_sigma: float = key(6.0, low=3, high=1000)
+    level_jump_sigma: float = key(15.0, low=3, high=10000)
+    level_step_sigma: float = key(3.0, low=0.1, high=10000)
+    level_drift_sigma_per_d: float = key(0.2, low=0, high=1000)
+    noise_jump_ratio: float = key(1.25, low=1.02, high=1000)
+
+
+@dataclass(frozen=True, slots=True)
 class Reduction:
     """[reduction]: science frames.
 

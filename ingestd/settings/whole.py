@@ -11,6 +11,7 @@ from ingestd.settings.grading import Grading
 from ingestd.settings.keys import key
 from ingestd.settings.sections import (
     Arrival,
+    Epochs,
     Limits,
     Log,
     Paths,
@@ -36,6 +37,7 @@ class Settings:
     matching: Matching = key(Matching())
     screening: Screening = key(Screening())
     grading: Grading = key(Grading())
+    epochs: Epochs = key(Epochs())
     reduction: Reduction = key(Reduction())
     retention: Retention = key(Retention())
     workers: Workers = key(Workers())

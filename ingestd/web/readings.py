@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.doors.exporter import CoverageCount, Figures, FrameCount, MasterInUse, QaValue
-from ingestd.records import CALIBRATION_KINDS, Choice, FrameRecord, Kind, Match, Wait
+from ingestd.doors.exporter import BreakCount, CoverageCount, Figures, FrameCount, MasterInUse, QaValue
+from ingestd.records import CALIBRATION_KINDS, BreakStatus, Choice, FrameRecord, Kind, Match, Wait
 from ingestd.rules import coverage
 from ingestd.rules.coverage import Coverage, Status
-from ingestd.rules.groups import grade_rank
+from ingestd.rules.groups import grade_rank, night_of
 from ingestd.rules.matching import calibration_for
 from ingestd.rules.windows import setup_of
 from ingestd.settings import Camera, Settings
@@ -65,7 +65,16 @@ def read_figures(catalogue: Catalogue, settings: Settings, now: datetime, survey
     frames = [FrameCount(row["state"], row["kind"], row["frames"]) for row in catalogue.counts()]
     quality = [_qa_value(row) for row in catalogue.qa_rows(latest=True)]
     masters = list(_MastersInUse(catalogue, settings, now).of_all_cameras())
-    return Figures(frames, quality, masters, list(_coverage_counts(surveyed)))
+    breaks = list(_break_counts(catalogue.break_rows(), settings))
+    return Figures(frames, quality, masters, list(_coverage_counts(surveyed)), breaks)
+
+
+def _break_counts(rows: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[BreakCount]:
+    """Yield the number of breaks of each status for every camera in the settings, also where it is 0."""
+    for camera in settings.camera:
+        statuses = [row["status"] for row in rows if row["camera"] == camera.name]
+        for status in get_args(BreakStatus):
+            yield BreakCount(camera.name, status, statuses.count(status))
 
 
 def _coverage_counts(surveyed: Coverage) -> Iterator[CoverageCount]:
@@ -140,7 +149,10 @@ class _MastersInUse:
                 )
                 for kind in CALIBRATION_KINDS
             }
-            calibration = calibration_for(replace(light, obs_start=self._now), masters, self._settings, camera)
+            breaks = self._catalogue.breaks(light.camera, setup_of(key))
+            night = night_of(self._now, self._settings.site.longitude_deg)
+            repeated = replace(light, obs_start=self._now, night=night)
+            calibration = calibration_for(repeated, masters, self._settings, camera, breaks)
             own = [row for row in rows if row["configuration"] == key]
             if light is lights[0]:
                 yield from _in_use(calibration.bias, Kind.BIAS, light, own)

@@ -59,6 +59,9 @@ class Shelf:
             and (until is None or it.last_obs <= until)
         ]
 
+    def breaks(self, camera, setup):  # noqa: ARG002 - as the catalogue has it
+        return ()
+
     def usable_frames(self, group, first_night, last_night):
         return [
             it for it in self.calibrations if groups.group_of(it) == group and first_night <= it.night <= last_night

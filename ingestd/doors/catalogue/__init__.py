@@ -2,16 +2,17 @@
 
 ``connection`` opens it safely; ``arrivals`` takes files in; ``planning`` answers what is due; ``master_recording`` and
 ``product_recording`` write what was done, ``external`` takes masters made elsewhere, ``decisions`` what went wrong or
-was ordered, ``judging`` verdicts on pixels and the operator's word, ``flights`` what workers hold; ``retention`` and
-``listings`` read for housekeeping and for people, ``science`` what was observed lately, ``exports`` whole tables,
-``history`` figures of all nights, ``results`` what was made and by which order, ``questions`` what a person asks in
-SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures, ``rows`` turns rows into
-records. Every method that writes is one transaction; only this package and the schema know SQLite.
+was ordered, ``judging`` verdicts on pixels and the operator's word, ``epochs`` breaks of the hardware, ``flights`` what
+workers hold; ``retention`` and ``listings`` read for housekeeping and for people, ``science`` what was observed lately,
+``exports`` whole tables, ``history`` figures of all nights, ``results`` what was made and by which order, ``questions``
+what a person asks in SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures, ``rows``
+turns rows into records. Every method that writes is one transaction; only this package and the schema know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
 from ingestd.doors.catalogue.connection import CatalogueBusy, CatalogueDamaged
 from ingestd.doors.catalogue.decisions import Decisions
+from ingestd.doors.catalogue.epochs import Epochs
 from ingestd.doors.catalogue.exports import Exported, Exports
 from ingestd.doors.catalogue.external import External
 from ingestd.doors.catalogue.flights import Flights
@@ -55,6 +56,7 @@ class Catalogue(
     Arrivals,
     Planning,
     Judging,
+    Epochs,
     External,
     ProductRecording,
     Decisions,

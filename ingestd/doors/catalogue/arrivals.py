@@ -221,7 +221,7 @@ _PUT_PLANE = """INSERT INTO planes (frame_id, plane_index, name, ny, nx, bitpix,
 _SET_LIVE = "UPDATE frames SET live = :live WHERE frame_id = :frame_id"
 _OPEN_NIGHT = """INSERT INTO nights (camera, kind, configuration, filter_name, night, stale, touched_at)
     VALUES (:camera, :kind, :configuration, :group_filter, :night, 1, :now)
-    ON CONFLICT DO UPDATE SET stale = 1, touched_at = excluded.touched_at"""
+    ON CONFLICT DO UPDATE SET stale = 1, charted = 0, touched_at = excluded.touched_at"""
 
 _STANDING_SIGHTING = "SELECT sighting_id, frame_id FROM sightings WHERE path = :path AND gone_at IS NULL"
 _LAST_SIGHTING = "SELECT sighting_id, frame_id FROM sightings WHERE path = :path ORDER BY sighting_id DESC LIMIT 1"

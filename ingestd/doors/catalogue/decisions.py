@@ -188,7 +188,7 @@ _READ_AGAIN = """UPDATE sightings SET ctime_ns = 0 WHERE gone_at IS NULL AND fra
 _REMEMBERED = "SELECT value FROM remembered WHERE name = :name"
 _REMEMBER_FIRST = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 _REMEMBER = "INSERT INTO remembered VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_TOUCH_ALL_NIGHTS = "UPDATE nights SET stale = 1, touched_at = :now"
+_TOUCH_ALL_NIGHTS = "UPDATE nights SET stale = 1, charted = 0, touched_at = :now"
 _MARK_MASTERS = "UPDATE masters SET stale = 1 WHERE current = 1"
 _ADD_EVENT = """INSERT INTO events (time, level, event, subject, detail)
     VALUES (:now, :level, :event, :subject, :detail)"""

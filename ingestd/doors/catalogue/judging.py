@@ -82,6 +82,7 @@ class Judging(MasterRecording):
                 self._write(_DECIDE_FRAME, row)
                 self._stand(frame_id, now)
                 self._mark_nights_of_frame(frame_id)
+                self._unchart_night_of_frame(frame_id)
 
     def decide_masters(self, master_ids: Iterable[str], decision: str, reason: str, now: datetime) -> None:
         """Record an operator's word on masters, and let everything that they serve, or served, be planned again.
@@ -179,7 +180,8 @@ _MARK_NIGHT = """UPDATE nights SET stale = 1
     AND night = :night"""
 _DECISIONS = """SELECT d.time, d.decision, d.reason, d.frame_id, d.master_id, coalesce(m.path,
         (SELECT s.path FROM sightings s WHERE s.frame_id = d.frame_id
-            ORDER BY s.gone_at IS NULL DESC, s.first_seen DESC, s.sighting_id DESC LIMIT 1)) AS path
+            ORDER BY s.gone_at IS NULL DESC, s.first_seen DESC, s.sighting_id DESC LIMIT 1),
+        d.camera || ', epoch of ' || d.night || ifnull(' and ' || d.other_night, '')) AS path
     FROM decisions d LEFT JOIN masters m USING (master_id) ORDER BY d.decision_id DESC"""
 _DECISIONS_ON_FRAME = """SELECT time, decision, reason FROM decisions WHERE frame_id = :frame_id
     ORDER BY decision_id DESC"""

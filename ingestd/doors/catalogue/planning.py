@@ -102,10 +102,10 @@ class Planning(Reading):
         }
         return self._frames(self._rows(_USABLE, parameters))
 
-    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+    def measured_frames(self, group: Group, night: str, *, unrejected: bool = False) -> list[MeasuredFrame]:
         """Return the frames of a group and night that would be good but for their pixels, with what is known of those.
 
-        Ordered by observation time and frame_id.
+        Ordered by observation time and frame_id; ``unrejected`` leaves out what an operator has rejected.
         """
         parameters = {
             "camera": group.camera,
@@ -113,6 +113,7 @@ class Planning(Reading):
             "configuration": group.configuration,
             "group_filter": group_filter(group.kind, group.filter_name),
             "night": night,
+            "unrejected": unrejected,
         }
         rows = self._rows(_MEASURED_FRAMES, parameters)
         figures: dict[str, list[Metric]] = {row["frame_id"]: [] for row in rows}
@@ -227,6 +228,8 @@ class Planning(Reading):
                 age_h=used["age_h"],
                 delta_temp_c=used["delta_temp_c"],
                 is_withdrawn=bool(used["withdrawn"]),
+                night=used["night"],
+                first_obs=read_time(used["first_obs"]),
             )
             for used in self._rows(_FORMER_MASTERS, {"reduction_id": row["reduction_id"]})
         ]
@@ -238,7 +241,14 @@ class Planning(Reading):
         return None if found is None else read_time(found)
 
     def gains(
-        self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
+        self,
+        camera: str,
+        setup: str,
+        before_night: str,
+        *,
+        since_night: str = "",
+        plane: int | None = None,
+        channel: str = "",
     ) -> list[tuple[float, float | None]]:
         """Return the gains (electron per ADU) and their errors that flats of earlier nights gave, the newest 100.
 
@@ -248,6 +258,8 @@ class Planning(Reading):
             The configuration without its window.
         before_night : str
             Only earlier nights.
+        since_night : str
+            Only this night and later ones.
         plane : int, optional
             HDU number, where the set-up has several planes.
         channel : str
@@ -257,6 +269,7 @@ class Planning(Reading):
             "camera": camera,
             "setup": setup,
             "night": before_night,
+            "since": since_night,
             "plane": plane,
             "channel": channel,
         }
@@ -299,6 +312,7 @@ _USABLE = """SELECT * FROM frames INDEXED BY frames_usable
 _MEASURED_FRAMES = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
     AND night = :night AND measured = 1 AND live = 1 AND takes_part = 1 AND superseded_by IS NULL AND flags = '[]'
+    AND NOT (:unrejected AND decision IS 'rejected')
     ORDER BY obs_start, frame_id"""
 _FIGURES_OF_FRAMES = """SELECT frame_id, name, value, error, plane, channel FROM metrics
     WHERE frame_id IN (SELECT value FROM json_each(:ids)) ORDER BY metric_id"""
@@ -325,16 +339,16 @@ _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
 _FORMER_PRODUCT = """SELECT reduction_id,
         (SELECT max(created_at) FROM reductions WHERE frame_id = :frame_id) AS made_at
     FROM reductions WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
-_FORMER_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c,
-        (SELECT decision IS 'rejected' FROM masters WHERE master_id = u.master_id) OR EXISTS (
+_FORMER_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, made.night, made.first_obs,
+        made.decision IS 'rejected' OR EXISTS (
             SELECT 1 FROM members m JOIN frames f USING (frame_id) WHERE m.master_id = u.master_id
             AND (f.state = 'quarantined' OR f.superseded_by IS NOT NULL)) AS withdrawn
-    FROM used_masters u WHERE u.reduction_id = :reduction_id"""
+    FROM used_masters u JOIN masters made ON made.master_id = u.master_id WHERE u.reduction_id = :reduction_id"""
 _NEXT_DELAYED = """SELECT min(again_at) FROM frames INDEXED BY frames_delayed
     WHERE again_at > :now AND stale = 1 AND live = 1"""
 _GAINS = """SELECT value, error FROM metrics INDEXED BY metrics_gain
     WHERE current = 1 AND name = 'gain_electrons_per_adu' AND kind = 'flat' AND camera = :camera
-    AND setup = :setup AND night < :night AND master_id IS NOT NULL
+    AND setup = :setup AND night >= :since AND night < :night AND master_id IS NOT NULL
     AND plane IS :plane AND channel = :channel ORDER BY night DESC, value, error LIMIT 100"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
 _NEXT_RETRY = "SELECT min(next_try) FROM failures WHERE final = 0 AND next_try > :now"

@@ -78,6 +78,7 @@ class ProductRecording(Figures):
             "again": again,
             "gain_e_per_adu": finite(job.gain_e_per_adu),
             "gain_source": clean_text(job.gain_source),
+            "doubt": clean_text(job.doubt),
             "explanation": clean_text(explanation),
             "order": order,
             "now": time_text(now),
@@ -174,13 +175,13 @@ def _step_rows(job_id: str, outcome: Outcome) -> list[dict[str, object]]:
 
 
 _PUT_REDUCTION = """INSERT INTO reductions (reduction_id, frame_id, night, path, sha256, size_bytes, provisional,
-        better_possible, again, current, gain_e_per_adu, gain_source, order_json, created_at)
+        better_possible, again, current, gain_e_per_adu, gain_source, doubt, order_json, created_at)
     VALUES (:reduction_id, :frame_id, :night, :path, :sha256, :size_bytes, :provisional, :better_possible, :again, 0,
-        :gain_e_per_adu, :gain_source, :order, :now)
+        :gain_e_per_adu, :gain_source, :doubt, :order, :now)
     ON CONFLICT (reduction_id) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, provisional = excluded.provisional,
         better_possible = excluded.better_possible, again = excluded.again, gain_e_per_adu = excluded.gain_e_per_adu,
-        gain_source = excluded.gain_source, order_json = excluded.order_json,
+        gain_source = excluded.gain_source, doubt = excluded.doubt, order_json = excluded.order_json,
         created_at = excluded.created_at, pruned_at = NULL"""
 _DROP_USED_MASTERS = "DELETE FROM used_masters WHERE reduction_id = :reduction_id"
 _DROP_STEPS = "DELETE FROM steps WHERE reduction_id = :reduction_id"
@@ -199,9 +200,9 @@ _CURRENT_PRODUCT = """UPDATE reductions SET current = reduction_id = :job_id
 _CURRENT_FIGURES = """UPDATE metrics SET current = job_id = :job_id
     WHERE frame_id = :frame_id AND EXISTS (SELECT 1 FROM frames
         WHERE frame_id = :frame_id AND superseded_by IS NULL AND decision IS NOT 'rejected')"""
-_REDUCED = """UPDATE frames SET changed_at = :now, retry_at = NULL, again_at = NULL, detail = '',
+_REDUCED = """UPDATE frames SET changed_at = :now, retry_at = NULL, again_at = NULL, detail = r.doubt,
     state = CASE WHEN r.provisional THEN 'provisional' ELSE 'done' END,
-    reason = CASE WHEN r.provisional THEN 'missing_master' ELSE 'reduced' END
+    reason = CASE WHEN r.doubt <> '' THEN 'epoch_suspected' WHEN r.provisional THEN 'missing_master' ELSE 'reduced' END
     FROM reductions r WHERE r.reduction_id = :job_id AND frames.frame_id = :frame_id AND superseded_by IS NULL
     AND decision IS NOT 'rejected'"""
 _BETTER = "UPDATE reductions SET better_possible = :better WHERE reduction_id = :job_id"

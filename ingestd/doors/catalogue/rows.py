@@ -11,8 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
 from ingestd.records import (
+    Break,
     Cards,
     Channel,
+    ChartPoint,
     Configuration,
     Failure,
     Finding,
@@ -27,7 +29,7 @@ from ingestd.records import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _INT64 = 1 << 63
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\\\x7f\udc80-\udcff]")
@@ -360,6 +362,49 @@ def read_verdict(row: sqlite3.Row) -> Verdict | None:
         return None
     findings = read_findings(row["findings"])
     return Verdict(row["frame_id"], findings, row["reference_id"] or "", row["pedestal_id"] or "")
+
+
+# --- hardware epochs --------------------------------------------------------------------------------------------------
+
+
+def chart_json(points: Iterable[ChartPoint]) -> str:
+    """Return points of one group and night as JSON: frames, exposure, temperature, gain, parts."""
+    return as_json(
+        [
+            [
+                point.frames,
+                finite(point.exposure_s),
+                finite(point.ccd_temp_c),
+                finite(point.gain_e_per_adu),
+                point.parts,
+            ]
+            for point in points
+        ]
+    )
+
+
+def read_chart(row: sqlite3.Row) -> list[ChartPoint]:
+    """Return the points in a row of table ``nights``."""
+    return [
+        ChartPoint(
+            Kind(row["kind"]),
+            row["configuration"],
+            row["night"],
+            frames,
+            exposure_s,
+            ccd_temp_c,
+            gain_e_per_adu,
+            tuple((name, level, noise) for name, level, noise in parts),
+        )
+        for frames, exposure_s, ccd_temp_c, gain_e_per_adu, parts in json.loads(row["chart"])
+    ]
+
+
+def read_break(row: sqlite3.Row) -> Break:
+    """Return the break in a row of table ``breaks``."""
+    return Break(
+        row["camera"], row["setup"], row["night"], row["after_night"], row["status"], row["cause"], row["reason"]
+    )
 
 
 def read_failure(row: sqlite3.Row) -> Failure:

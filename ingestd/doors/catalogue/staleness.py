@@ -34,6 +34,7 @@ class Staleness(Reading):
             return
         last = later_night(row["night"], ceil(self._rule(row).window_d))
         self._write(_TOUCH_NIGHTS, {**dict(row), "last_night": last, "now": time_text(now)})
+        self._write(_UNCHART_NIGHT, dict(row))
 
     def _mark_nights_of_frame(self, frame_id: str) -> None:
         """Mark the same nights without a new burst: what is known of a frame changed, and nothing more will come."""
@@ -42,6 +43,12 @@ class Staleness(Reading):
             return
         last = later_night(row["night"], ceil(self._rule(row).window_d))
         self._write(_MARK_NIGHTS, {**dict(row), "last_night": last})
+
+    def _unchart_night_of_frame(self, frame_id: str) -> None:
+        """Have what the raw frames of its night show of the camera looked at again: who counts there changed."""
+        row = self._row(_GROUP_OF_FRAME, {"frame_id": frame_id})
+        if row is not None:
+            self._write(_UNCHART_NIGHT, dict(row))
 
     def _touch_what_masters_serve(self, masters: Iterable[sqlite3.Row], now: datetime) -> None:
         """Mark what masters that became current, or ceased to be, can be used for."""
@@ -175,6 +182,7 @@ class Staleness(Reading):
             self._write(_INHERIT_WORD, parameters)
             self._stand(heir, now)
             self._mark_nights_of_frame(heir)
+            self._unchart_night_of_frame(heir)
 
 
 def later_night(night: str, days: int) -> str:
@@ -190,6 +198,9 @@ _GROUP_OF_FRAME = """SELECT camera, kind, configuration, group_filter, night FRO
 _TOUCH_NIGHTS = """UPDATE nights SET stale = 1, touched_at = :now
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
     AND night BETWEEN :night AND :last_night"""
+_UNCHART_NIGHT = """UPDATE nights SET charted = 0, stale = 1
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
+    AND night = :night AND kind <> 'flat'"""
 _MARK_NIGHTS = """UPDATE nights SET stale = 1
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
     AND night BETWEEN :night AND :last_night"""

@@ -5,7 +5,7 @@ masters in use are read from the catalogue at each scrape, so they survive a res
 and no metric has more than ``MAX_SERIES`` series, whatever the headers say.
 """
 
-from ingestd.doors.exporter.figures import CoverageCount, Figures, FrameCount, MasterInUse, QaValue
+from ingestd.doors.exporter.figures import BreakCount, CoverageCount, Figures, FrameCount, MasterInUse, QaValue
 from ingestd.doors.exporter.labels import MAX_SERIES
 from ingestd.doors.exporter.telemetry import JOBS, STAGES, STATUSES, Stage, Telemetry
 
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_SERIES",
     "STAGES",
     "STATUSES",
+    "BreakCount",
     "CoverageCount",
     "Figures",
     "FrameCount",

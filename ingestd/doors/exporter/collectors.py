@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from ingestd.doors.exporter.figures import CoverageCount, FrameCount, LastGood, MasterInUse, QaValue
+    from ingestd.doors.exporter.figures import BreakCount, CoverageCount, FrameCount, LastGood, MasterInUse, QaValue
 
 GAUGES = {
     "ingestd_queue_depth": "Jobs and rebuilds that are due and not yet finished.",
@@ -73,6 +73,7 @@ class CatalogueCollector(Collector):
             self._frames(figures.frames),
             *self._masters(figures.masters),
             *self._coverage(figures.coverage),
+            self._breaks(figures.breaks),
             *self._quality(figures.qa),
         ]
         yield from (family.metric for family in families)
@@ -123,6 +124,17 @@ class CatalogueCollector(Collector):
             for labels, number in numbers.items():
                 family.put(labels, number)
             yield family
+
+    def _breaks(self, counts: Sequence[BreakCount]) -> Family:
+        """Return the number of breaks between hardware epochs; cameras of one label are added up."""
+        numbers: dict[tuple[str, str], int] = {}
+        for count in counts:
+            key = self._labels.camera(count.camera), count.status
+            numbers[key] = numbers.get(key, 0) + count.breaks
+        family = Family("ingestd_epoch_breaks", "Breaks between hardware epochs.", ("camera", "status"))
+        for labels, number in numbers.items():
+            family.put(labels, number)
+        return family
 
     def _quality(self, values: Sequence[QaValue]) -> Iterator[Family]:
         """Yield one family for each declared quality figure that has a value, the newest values first."""

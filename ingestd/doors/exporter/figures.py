@@ -74,6 +74,15 @@ class CoverageCount:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakCount:
+    """How many breaks between hardware epochs of a camera have one status."""
+
+    camera: str
+    status: str
+    breaks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """One reading of the catalogue."""
 
@@ -81,6 +90,7 @@ class Figures:
     qa: Sequence[QaValue] = ()
     masters: Sequence[MasterInUse] = ()
     coverage: Sequence[CoverageCount] = ()
+    breaks: Sequence[BreakCount] = ()
 
 
 class LastGood:

@@ -106,6 +106,7 @@ TABLES_OF_FRAMES = (
 
 TABLES_OF_MASTERS = (
     # Each group and night that brought frames to it; filter_name is '' for bias, dark and a flat without filter.
+    # chart: what the raw biases or darks show of the hardware (JSON), charted: whether that is up to date.
     """CREATE TABLE nights (
         camera TEXT NOT NULL,
         kind TEXT NOT NULL,
@@ -115,6 +116,8 @@ TABLES_OF_MASTERS = (
         night TEXT NOT NULL,
         stale INTEGER NOT NULL,
         touched_at TEXT NOT NULL,
+        charted INTEGER NOT NULL DEFAULT 0,
+        chart TEXT NOT NULL DEFAULT '[]',
         PRIMARY KEY (camera, kind, configuration, filter_name, night)
     ) STRICT, WITHOUT ROWID""",
     # measured_with: the bias master against which a dark master was last measured. compared_with: the master of the
@@ -174,6 +177,7 @@ TABLES_OF_MASTERS = (
 
 TABLES_OF_PRODUCTS = (
     # order_json: as of masters. better_possible: what would be better, in words. again: why it was reduced again.
+    # doubt: why its masters may be of other hardware than the frame.
     """CREATE TABLE reductions (
         reduction_id TEXT PRIMARY KEY,
         frame_id TEXT NOT NULL REFERENCES frames (frame_id),
@@ -187,6 +191,7 @@ TABLES_OF_PRODUCTS = (
         current INTEGER NOT NULL,
         gain_e_per_adu REAL,
         gain_source TEXT NOT NULL,
+        doubt TEXT NOT NULL DEFAULT '',
         order_json TEXT NOT NULL DEFAULT '',
         created_at TEXT NOT NULL,
         pruned_at TEXT
@@ -220,15 +225,33 @@ TABLES_OF_PRODUCTS = (
         reason TEXT NOT NULL,
         final INTEGER NOT NULL
     ) STRICT""",
-    # What operators said of a frame or a master, all of it; the newest word on each is in force.
+    # What operators said of a frame, a master or a break of epochs (camera, setup, night; other_night: where it was
+    # moved to, or the last night of the old epoch), all of it; the newest word on each is in force.
     """CREATE TABLE decisions (
         decision_id INTEGER PRIMARY KEY,
         time TEXT NOT NULL,
         decision TEXT NOT NULL,
         frame_id TEXT REFERENCES frames (frame_id),
         master_id TEXT REFERENCES masters (master_id),
-        reason TEXT NOT NULL
+        reason TEXT NOT NULL,
+        camera TEXT,
+        setup TEXT,
+        night TEXT,
+        other_night TEXT
     ) STRICT""",
+    # Boundaries of hardware epochs: night is the first of the new epoch, after_night the last seen of the old one.
+    # status: detected, suspected, confirmed, moved, set, undone; only those suspected or undone close nothing.
+    """CREATE TABLE breaks (
+        camera TEXT NOT NULL,
+        setup TEXT NOT NULL,
+        night TEXT NOT NULL,
+        after_night TEXT NOT NULL,
+        status TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        noted_at TEXT NOT NULL,
+        PRIMARY KEY (camera, setup, night)
+    ) STRICT, WITHOUT ROWID""",
     # Jobs that workers hold (is_out), and the deaths of the daemon in a row beside them.
     """CREATE TABLE flights (
         job_id TEXT PRIMARY KEY,
@@ -298,6 +321,7 @@ INDEXES = (
     """CREATE INDEX frames_unmeasured ON frames (camera, setup)
         WHERE stale = 1 AND live = 1 AND kind <> 'light'""",
     "CREATE INDEX nights_stale ON nights (stale, touched_at) WHERE stale = 1",
+    "CREATE INDEX nights_uncharted ON nights (camera, setup) WHERE charted = 0 AND kind <> 'flat'",
     "CREATE INDEX nights_setup ON nights (camera, kind, setup, night)",
     "CREATE INDEX masters_stale ON masters (stale, last_obs, master_id) WHERE stale = 1",
     # frames
@@ -332,6 +356,7 @@ INDEXES = (
     "CREATE INDEX failures_frame ON failures (frame_id)",
     "CREATE INDEX decisions_frame ON decisions (frame_id) WHERE frame_id IS NOT NULL",
     "CREATE INDEX decisions_master ON decisions (master_id) WHERE master_id IS NOT NULL",
+    "CREATE INDEX decisions_epoch ON decisions (camera, setup) WHERE setup IS NOT NULL",
     "CREATE INDEX flights_deaths ON flights (deaths)",
     # figures
     "CREATE INDEX metrics_series ON metrics (series_id, time, metric_id) WHERE current = 1",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingestd.records import CALIBRATION_KINDS, Group, Kind, Master, Match
-from ingestd.rules import cards, clusters, groups
+from ingestd.rules import breaks, cards, clusters, groups, windows
 from ingestd.rules.coverage.combining import exposure_reach
 from ingestd.rules.coverage.judging import Judge, Subject, choice_of
 from ingestd.rules.coverage.values import Combination, Cover, Need, Status, View
@@ -145,7 +145,9 @@ class Advice:
         """Return how many frames that a master of tonight would combine are there already, of one light if flats."""
         rule = rules.master(wanted.kind)
         group = Group(wanted.camera, wanted.kind, wanted.configuration, wanted.filter_name)
-        frames = self._view.usable_frames(group, groups.night_before(self._tonight, rule.window_d), self._tonight)
+        known = self._view.breaks(wanted.camera, windows.setup_of(wanted.configuration))
+        first = max(groups.night_before(self._tonight, rule.window_d), breaks.first_night(known, self._tonight))
+        frames = self._view.usable_frames(group, first, self._tonight)
         frames = [it for it in frames if cards.fit(it.cards, wanted.cards, rules.match(wanted.kind))]
         if wanted.kind is Kind.FLAT:
             frames = max(groups.by_light(frames, flats), key=len)

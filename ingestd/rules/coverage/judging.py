@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ingestd.records import CALIBRATION_KINDS, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
-from ingestd.rules import matching, windows
+from ingestd.records import CALIBRATION_KINDS, Break, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
+from ingestd.rules import groups, matching, windows
 from ingestd.rules.coverage.values import Combination, Cover, Status, View
 from ingestd.settings import Camera, Settings
 
@@ -22,6 +22,7 @@ class Subject:
     frame: FrameRecord
     camera: Camera
     masters: Mapping[Kind, Sequence[Master]]
+    breaks: Sequence[Break] = ()
 
     @property
     def is_scalable(self) -> bool:
@@ -57,7 +58,8 @@ class Judge:
             if example is not None:
                 frame = replace(example, exposure_s=it.exposure_s, ccd_temp_c=it.ccd_temp_c, filter_name=it.filter_name)
                 camera = self._cameras.get(it.camera) or Camera(it.camera)
-                yield Subject(it, frame, camera, self._masters_of(it))
+                breaks = self._view.breaks(it.camera, windows.setup_of(it.configuration))
+                yield Subject(it, frame, camera, self._masters_of(it), breaks)
 
     def covers(self, subject: Subject) -> Iterator[Cover]:
         """Yield how a combination stands with each kind that its frames need."""
@@ -76,8 +78,9 @@ class Judge:
 
     def calibration(self, subject: Subject, at: datetime, masters: Mapping[Kind, Sequence[Master]]) -> Calibration:
         """Return the choice among masters for a frame of the combination taken at a time."""
-        frame = replace(subject.frame, obs_start=at)
-        return matching.calibration_for(frame, masters, self._settings, subject.camera)
+        night = groups.night_of(at, self._settings.site.longitude_deg)
+        frame = replace(subject.frame, obs_start=at, night=night)
+        return matching.calibration_for(frame, masters, self._settings, subject.camera, subject.breaks)
 
     def _masters_of(self, combination: Combination) -> dict[Kind, list[Master]]:
         """Return the masters of a set-up that are valid now, and older ones to be told as the nearest."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from ingestd.records import FrameRecord, Group, Kind, Master, ScienceUse
+from ingestd.records import Break, FrameRecord, Group, Kind, Master, ScienceUse
 
 NIGHTS = 14
 """For how many nights back science is looked at, unless said otherwise."""
@@ -46,6 +46,9 @@ class View(Protocol):
         until: datetime | None = None,
     ) -> list[Master]:
         """Return the current masters of one set-up, in whatever window, by the time of their last member."""
+
+    def breaks(self, camera: str, setup: str) -> list[Break]:
+        """Return the breaks between hardware epochs of a set-up."""
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ingestd.records import Calibration, Choice, FrameRecord, Kind, Master, Match, NotNeeded, Wait
+from ingestd.records import Break, Calibration, Choice, FrameRecord, Kind, Master, Match, NotNeeded, Wait
 from ingestd.rules.matching import words
 from ingestd.rules.matching.limits import Limits, Subject, bias_limits, dark_limits, dark_policy, flat_limits
 from ingestd.rules.matching.verdicts import Verdict, rank
@@ -15,7 +15,11 @@ _CALIBRATED = (Kind.LIGHT, Kind.FLAT)
 
 
 def calibration_for(
-    frame: FrameRecord, masters: Mapping[Kind, Sequence[Master]], settings: Settings, camera: Camera
+    frame: FrameRecord,
+    masters: Mapping[Kind, Sequence[Master]],
+    settings: Settings,
+    camera: Camera,
+    breaks: Sequence[Break] = (),
 ) -> Calibration:
     """Return the masters for a science frame or for a flat before it is combined.
 
@@ -32,6 +36,8 @@ def calibration_for(
         The association rules of the camera: tolerances, validity, order of choosing.
     camera : Camera
         Of the frame: its dark policy.
+    breaks : sequence of Break
+        Of the set-up of the frame: a master of another hardware epoch never fits.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def calibration_for(
     reason = _no_masters_needed(frame)
     if reason:
         return Calibration(NotNeeded(Kind.BIAS, reason), NotNeeded(Kind.DARK, reason), NotNeeded(Kind.FLAT, reason))
-    subject = _subject(frame)
+    subject = _subject(frame, tuple(breaks))
     if subject is None:
         return _without_time(frame)
     rules = settings.rules_of(camera.name)
@@ -58,7 +64,9 @@ def calibration_for(
     return Calibration(_bias_beside(dark, bias), dark, flat, noise)
 
 
-def bias_for(master_dark: Master, biases: Sequence[Master], settings: Settings) -> Match | Wait:
+def bias_for(
+    master_dark: Master, biases: Sequence[Master], settings: Settings, breaks: Sequence[Break] = ()
+) -> Match | Wait:
     """Return the master bias to measure a master dark against; its age is the time between both sets of members."""
     subject = Subject(
         camera=master_dark.camera,
@@ -69,6 +77,8 @@ def bias_for(master_dark: Master, biases: Sequence[Master], settings: Settings) 
         first_obs=master_dark.first_obs,
         last_obs=master_dark.last_obs,
         cards=master_dark.cards,
+        night=master_dark.night,
+        breaks=tuple(breaks),
     )
     return _choose(subject, biases, bias_limits(settings.rules_of(master_dark.camera)))
 
@@ -83,7 +93,7 @@ def _no_masters_needed(frame: FrameRecord) -> str:
     return ""
 
 
-def _subject(frame: FrameRecord) -> Subject | None:
+def _subject(frame: FrameRecord, breaks: tuple[Break, ...]) -> Subject | None:
     """Return the frame as a subject, or None if it has no time."""
     if frame.obs_start is None:
         return None
@@ -96,6 +106,8 @@ def _subject(frame: FrameRecord) -> Subject | None:
         first_obs=frame.obs_start,
         last_obs=frame.obs_start,
         cards=frame.cards,
+        night=frame.night,
+        breaks=breaks,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ingestd.records import FieldVerdict, Kind
-from ingestd.rules import cards
+from ingestd.rules import breaks, cards
 from ingestd.rules.clusters import exposure_tolerance_s
 from ingestd.rules.matching.limits import Limits, Subject
 from ingestd.rules.matching.verdicts import Miss, Verdict
@@ -25,6 +25,7 @@ def field_verdicts(subject: Subject, limits: Limits, verdict: Verdict) -> tuple[
         *_exposure(subject, limits, verdict),
         *(FieldVerdict(*it) for it in _cards(subject, limits, verdict)),
         *_times(subject, verdict),
+        *_epoch(subject, verdict),
     )
 
 
@@ -86,6 +87,14 @@ def _times(subject: Subject, verdict: Verdict) -> Iterator[FieldVerdict]:
         ends = (master.valid_from, master.valid_until)
         words = "/".join("" if it is None else _iso(it) for it in ends)
         yield FieldVerdict("valid_range", _iso(frame), words, None, None, Miss.RANGE not in verdict.misses)
+
+
+def _epoch(subject: Subject, verdict: Verdict) -> Iterator[FieldVerdict]:
+    """Yield the first nights of the hardware epochs, where the camera has more than one."""
+    if any(it.is_open for it in subject.breaks):
+        nights = (subject.night or "", verdict.master.night)
+        own, other = (breaks.first_night(subject.breaks, night) or None for night in nights)
+        yield FieldVerdict("epoch", own, other, None, None, Miss.EPOCH not in verdict.misses)
 
 
 def _iso(time: datetime) -> str:

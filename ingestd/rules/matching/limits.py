@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from ingestd.records import Cards, FrameRecord, Kind
+from ingestd.records import Break, Cards, FrameRecord, Kind
 from ingestd.settings import Camera, DarkMatching, KindMatching, MasterRule, Rules
 
 
@@ -41,7 +41,10 @@ def dark_policy(frame: FrameRecord, camera: Camera) -> DarkPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a master is wanted for: a frame, or a master dark (whose observations have a length)."""
+    """What a master is wanted for: a frame, or a master dark (whose observations have a length).
+
+    ``night`` and ``breaks`` tell its hardware epoch.
+    """
 
     camera: str
     configuration: str
@@ -51,6 +54,8 @@ class Subject:
     first_obs: datetime
     last_obs: datetime
     cards: Cards = ()
+    night: str | None = None
+    breaks: tuple[Break, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from ingestd.records import Kind, Master, Section
-from ingestd.rules import cards, windows
+from ingestd.rules import breaks, cards, windows
 from ingestd.rules.clusters import distance, exposure_tolerance_s
 from ingestd.rules.groups import age_grade, grade_rank, worse_grade
 from ingestd.rules.matching.limits import Limits, Subject
@@ -53,6 +53,7 @@ class Miss(StrEnum):
     NO_BIAS = "no_bias"
     RANGE = "range"
     CARD = "card"
+    EPOCH = "epoch"
 
 
 Key = tuple[int, float, bool, tuple[float, ...], datetime, datetime, str, str]
@@ -149,6 +150,8 @@ def judge(subject: Subject, master: Master, limits: Limits) -> Verdict:
         misses.append((Miss.AGE, age_h / 24 / max(valid_d, 1.0)))
     if not _is_in_range(subject, master):
         misses.append((Miss.RANGE, _FAR))
+    if subject.breaks and breaks.crossed(subject.breaks, subject.night, master.night):
+        misses.append((Miss.EPOCH, _FAR))
     how, ratio, exposure_distance = "nearest", None, 0.0
     if limits.dark is not None:
         how, ratio, exposure_distance = _judge_exposure(subject, master, limits, limits.dark, misses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ingestd.records import Candidate, Kind, Master
-from ingestd.rules import cards, windows
+from ingestd.rules import breaks, cards, windows
 from ingestd.rules.matching.fields import field_verdicts
 from ingestd.rules.matching.limits import Limits, Subject
 from ingestd.rules.matching.verdicts import Miss, Verdict
@@ -166,6 +166,12 @@ def _filter(name: str | None) -> str:
     return f"filter {name}" if name else "no filter"
 
 
+def _epoch(subject: Subject, master: Master) -> str:
+    """Return of which hardware epoch a master is that is not that of the frame."""
+    found = breaks.crossed(subject.breaks, subject.night, master.night)
+    return "of another hardware epoch" if found is None else breaks.words(found, master.night)
+
+
 def celsius(ccd_temp_c: float | None) -> str:
     """Return a temperature with one decimal, or two where the second counts."""
     if ccd_temp_c is None:
@@ -209,5 +215,6 @@ _MISSES: Mapping[Miss, Callable[[Subject, Limits, Verdict], str]] = {
     Miss.SCALE_UP: lambda subject, limits, verdict: (
         f"{_ratio(subject, verdict.master)}, limit {limits.dark.max_scale_up if limits.dark else 1:g}"
     ),
+    Miss.EPOCH: lambda subject, _, verdict: _epoch(subject, verdict.master),
     Miss.NO_BIAS: lambda *_: "to be scaled it needs a master bias, and none fits",
 }

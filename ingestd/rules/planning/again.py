@@ -6,7 +6,7 @@ delays a reduction, so the last one always happens and ends with the same bytes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,16 +25,21 @@ class Reason:
     urgent: bool = True
 
 
-def reasons(former: FormerProduct, masters: Sequence[MasterInput], limits: Reduction) -> tuple[Reason, ...]:
-    """Return what is better, or other, with these masters than in the former product; never nothing."""
+def reasons(
+    former: FormerProduct, masters: Sequence[MasterInput], limits: Reduction, foreign: Collection[str] = ()
+) -> tuple[Reason, ...]:
+    """Return what is better, or other, with these masters than in the former product; never nothing.
+
+    ``foreign`` are the masters that hold frames of another hardware epoch than that of the frame.
+    """
     old = {it.kind: it for it in former.masters}
     new = {it.kind: it for it in masters}
     found = [
-        _reason(old.get(kind), new.get(kind), limits)
+        _reason(old.get(kind), new.get(kind), limits, foreign)
         for kind in CALIBRATION_KINDS
         if _identity(old.get(kind)) != _identity(new.get(kind))
     ]
-    return tuple(found) or (Reason("gain, settings or arithmetic changed"),)
+    return tuple(found) or (Reason("gain, settings, arithmetic or a doubt about the hardware changed"),)
 
 
 def wait_until(
@@ -59,7 +64,7 @@ def _identity(master: UsedMaster | MasterInput | None) -> tuple[str, str] | None
     return None if master is None else (master.master_id, master.how)
 
 
-def _reason(old: UsedMaster | None, new: MasterInput | None, limits: Reduction) -> Reason:
+def _reason(old: UsedMaster | None, new: MasterInput | None, limits: Reduction, foreign: Collection[str]) -> Reason:
     """Return what one kind of master gives."""
     if new is None:
         assert old is not None  # noqa: S101 - they differ
@@ -70,6 +75,8 @@ def _reason(old: UsedMaster | None, new: MasterInput | None, limits: Reduction) 
     which = f"{kind} {new.master_id[:8]} instead of {old.master_id[:8]}"
     if old.is_withdrawn:
         return Reason(f"{which}, which was rejected or holds a frame that is kept out")
+    if old.master_id in foreign:
+        return Reason(f"{which}, which holds frames of another hardware epoch")
     if _RANKS[new.how] != _RANKS[old.how]:
         return Reason(f"{which}: {new.how.replace('_', ' ')} instead of {old.how.replace('_', ' ')}")
     return _nearer(which, old, new, limits)

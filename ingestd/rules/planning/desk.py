@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from ingestd.records import Calibration, FrameRecord, Job, Kind, Master
-from ingestd.rules import matching, windows
+from ingestd.rules import epochs, matching, windows
 from ingestd.rules.planning.plan import Plan
 from ingestd.rules.planning.view import View
 from ingestd.settings import Camera, Rules, Settings
@@ -31,13 +31,16 @@ class Desk:
         self.suspects = view.suspects(SUSPICIOUS_DEATHS)
         self.suspected: list[Job] = []
         self._cameras = {camera.name: camera for camera in settings.camera}
+        self.epochs = epochs.EpochKeeper(view, settings, self._cameras)
+        self.plan.epochs = self.epochs.plan
         self._planned: set[str] = set()
 
     def calibration(self, frame: FrameRecord) -> Calibration:
         """Return the masters chosen for a science or flat frame."""
         kinds = (Kind.BIAS, Kind.DARK, Kind.FLAT) if frame.kind == Kind.LIGHT else (Kind.BIAS, Kind.DARK)
         masters = {kind: self.masters_near(frame, kind) for kind in kinds}
-        return matching.calibration_for(frame, masters, self.settings, self.camera(frame.camera))
+        camera, breaks = self.camera(frame.camera), self.epochs.breaks_for(frame)
+        return matching.calibration_for(frame, masters, self.settings, camera, breaks)
 
     def masters_near(self, frame: FrameRecord, kind: Kind) -> list[Master]:
         """Return the masters that may be valid for a frame, and those of about as much time more, to be shown."""

@@ -15,6 +15,7 @@ from ingestd.records import (
     MasterInput,
     NotNeeded,
     ReduceFrame,
+    Wait,
 )
 from ingestd.rules import addresses, electronics
 from ingestd.rules.planning import again
@@ -30,12 +31,11 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
     calibration = desk.calibration(frame)
     camera = desk.camera(frame.camera)
     missing = [wait for wait in calibration.waits if wait.kind.value in camera.requires]
-    if missing and desk.settings.reduction.when_missing == "wait":
-        desk.plan.held.append(Held(frame, calibration, missing[0].reason))
-        return
+    doubt = desk.epochs.doubt(frame, calibration)
     path = desk.view.path_of(frame.frame_id)
-    if path is None:
-        desk.plan.held.append(Held(frame, calibration, "the raw file is gone; put it back to reduce it"))
+    waits = desk.settings.reduction.when_missing == "wait"
+    if path is None or (waits and (missing or doubt)):
+        desk.plan.held.append(_held(frame, calibration, missing if waits else (), doubt if waits else ""))
         return
     measured = _measured_gains(desk, frame)
     amplifiers = electronics.electronics_of(frame, camera, measured)
@@ -58,12 +58,13 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         gain_e_per_adu=gain,
         gain_source=gain_source,
         read_noise_e=camera.read_noise_e if camera.read_noise_e is not None else frame.read_noise_e,
-        provisional=bool(missing),
+        provisional=bool(missing or doubt),
         arithmetic=addresses.arithmetic_of(desk.settings),
         product="",
         electronics=amplifiers,
         linearity=linearity,
         cosmics=addresses.cosmics_of(camera),
+        doubt=doubt,
     )
     job_id = addresses.of_reduction(job)
     if desk.view.current_reduction(frame.frame_id) == job_id:
@@ -74,7 +75,8 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         return
     former = desk.view.former_product(frame.frame_id)
     if former is not None:
-        found = again.reasons(former, inputs, desk.settings.reduction)
+        foreign = desk.epochs.foreign(frame, former.masters)
+        found = again.reasons(former, inputs, desk.settings.reduction, foreign)
         until = _wait_until(desk, former, found, frame)
         if until is not None:
             desk.plan.delayed.append(Delayed(frame.frame_id, until))
@@ -84,6 +86,15 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
     product = addresses.product_path(desk.settings, frame, path, job_id)
     desk.plan.calibrations[job_id] = calibration
     desk.submit(replace(job, job_id=job_id, product=product))
+
+
+def _held(frame: FrameRecord, calibration: Calibration, missing: Sequence[Wait], doubt: str) -> Held:
+    """Return for what a frame waits: for a master, for a doubt about the hardware, for its file."""
+    if missing:
+        return Held(frame, calibration, missing[0].reason)
+    if doubt:
+        return Held(frame, calibration, doubt, "epoch_suspected")
+    return Held(frame, calibration, "the raw file is gone; put it back to reduce it")
 
 
 def _wait_until(
@@ -98,9 +109,11 @@ def _wait_until(
 
 def _measured_gains(desk: Desk, frame: FrameRecord) -> electronics.Measured:
     """Return what tells the gains that flats of nights before that of a frame gave."""
+    night = frame.night or ""
+    epoch = desk.epochs.first_night(frame.camera, frame.configuration.key(), night)
 
     def gains(plane: int | None, channel: str) -> list[tuple[float, float | None]]:
-        return desk.view.gains(*instrument_of(frame), frame.night or "", plane=plane, channel=channel)
+        return desk.view.gains(*instrument_of(frame), night, since_night=epoch, plane=plane, channel=channel)
 
     return gains
 

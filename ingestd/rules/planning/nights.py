@@ -56,6 +56,9 @@ class NightPlanner:
             if not self._is_quiet(stale, forced=instrument in wanted) or self._desk.view.has_unmeasured(*instrument):
                 nights.put_off(stale.group)
                 continue
+            if not self._desk.epochs.is_settled(*instrument):
+                nights.put_off(stale.group)
+                continue
             if not self._screen(stale, nights):
                 nights.put_off(stale.group)
                 nights.unjudged.add(stale.group)
@@ -96,7 +99,9 @@ class NightPlanner:
         """Return the masters that a night lacks; settle the night if it lacks none."""
         rules = self._desk.rules(group.camera)
         rule = rules.master(group.kind)
-        frames = self._desk.view.usable_frames(group, groups.night_before(night, rule.window_d), night)
+        epoch = self._desk.epochs.first_night(group.camera, group.configuration, night)
+        first = max(groups.night_before(night, rule.window_d), epoch)
+        frames = self._desk.view.usable_frames(group, first, night)
         flats = self._desk.camera(group.camera).flats
         wanted = groups.select_members(frames, night, rule, rules.matching, group.kind, flats)
         jobs = [job for members in wanted if (job := self._build(group, night, members, rules)) is not None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ingestd.records import Calibration, FrameRecord, Group, Job, Standing, Verdict
+from ingestd.rules.epochs import EpochPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Held:
     frame: FrameRecord
     calibration: Calibration
     detail: str
+    reason: str = "needs_master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Plan:
     held: list[Held] = field(default_factory=list)
     delayed: list[Delayed] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
+    epochs: EpochPlan = field(default_factory=EpochPlan)
     next_look: datetime | None = None
 
     def look_again(self, when: datetime) -> None:

@@ -46,7 +46,8 @@ class Planner:
         drain: bool = False,
     ) -> None:
         self._desk = Desk(view, settings, now, in_flight=in_flight, capacity=capacity, drain=drain)
-        self._screener = screening.Screener(view, settings, self._desk.calibration, self._desk.can_measure)
+        desk = self._desk
+        self._screener = screening.Screener(view, settings, desk.calibration, desk.can_measure, desk.epochs.breaks)
 
     def due(self) -> Plan:
         """Return the jobs that are due, most urgent first, and the facts found on the way."""

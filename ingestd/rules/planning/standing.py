@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from datetime import date as calendar_date
 
 from ingestd.records import Kind, Master, Match, MeasureMaster
-from ingestd.rules import addresses, grading, matching, screening, windows
+from ingestd.rules import addresses, breaks, grading, matching, screening, windows
 from ingestd.rules.planning.desk import Desk
 
 
@@ -65,16 +65,19 @@ def _measurement(desk: Desk, master: Master, previous: Master | None) -> Measure
 
 def _bias_below(desk: Desk, dark: Master) -> Match | None:
     """Return the bias that is valid for a master dark now."""
-    biases = desk.view.masters_of_setup(dark.camera, windows.setup_of(dark.configuration), Kind.BIAS)
-    choice = matching.bias_for(dark, biases, desk.settings)
+    setup = windows.setup_of(dark.configuration)
+    biases = desk.view.masters_of_setup(dark.camera, setup, Kind.BIAS)
+    choice = matching.bias_for(dark, biases, desk.settings, desk.epochs.breaks(dark.camera, setup))
     return choice if isinstance(choice, Match) else None
 
 
 def _previous(desk: Desk, master: Master) -> Master | None:
-    """Return the master that a night's master is compared with."""
+    """Return the master that a night's master is compared with: one of its own hardware epoch."""
     evening = datetime.combine(calendar_date.fromisoformat(master.night), time(), UTC)
     rules = desk.rules(master.camera)
     since = evening - timedelta(days=rules.master(master.kind).after_d + 2)
     until = evening + timedelta(days=2)
     own = desk.view.masters(master.camera, master.configuration, master.kind, since=since, until=until)
-    return screening.previous_master(master, own, rules)
+    known = desk.epochs.breaks(master.camera, windows.setup_of(master.configuration))
+    alike = [it for it in own if breaks.crossed(known, master.night, it.night) is None]
+    return screening.previous_master(master, alike, rules)

@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestd.records import (
+    Break,
+    ChartPoint,
+    EpochWord,
     Failure,
     FormerProduct,
     FrameRecord,
@@ -35,8 +38,20 @@ class View(Protocol):
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""
 
-    def measured_frames(self, group: Group, night: str) -> list[MeasuredFrame]:
+    def measured_frames(self, group: Group, night: str, *, unrejected: bool = False) -> list[MeasuredFrame]:
         """Return the frames of a group and night whose pixels were looked at, with figures and verdict."""
+
+    def uncharted_nights(self, camera: str, setup: str, limit: int) -> list[tuple[Group, str]]:
+        """Return groups and nights of a set-up whose raw frames changed since they were charted."""
+
+    def chart(self, camera: str, setup: str) -> list[ChartPoint]:
+        """Return every point of the chart of a set-up."""
+
+    def breaks(self, camera: str, setup: str) -> list[Break]:
+        """Return the breaks between hardware epochs of a set-up."""
+
+    def epoch_words(self, camera: str, setup: str) -> list[EpochWord]:
+        """Return what operators said of the epochs of a set-up, the oldest first."""
 
     def master_figures(self, master_id: str) -> tuple[Metric, ...]:
         """Return the figures of a master."""
@@ -107,6 +122,13 @@ class View(Protocol):
         """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""
 
     def gains(
-        self, camera: str, setup: str, before_night: str, *, plane: int | None = None, channel: str = ""
+        self,
+        camera: str,
+        setup: str,
+        before_night: str,
+        *,
+        since_night: str = "",
+        plane: int | None = None,
+        channel: str = "",
     ) -> list[tuple[float, float | None]]:
         """Return the gains (e-/ADU, error) that flats of earlier nights gave, those of one amplifier."""

@@ -18,6 +18,7 @@ from ingestd.rules.screening.references import (
     Chosen,
     References,
     Standard,
+    plane_labels,
     previous_master,
     references_for,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Screener",
     "Standard",
     "light_findings",
+    "plane_labels",
     "previous_master",
     "references_for",
     "verdict",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as calendar_date
 from typing import Protocol
 
 from ingestd.records import (
+    Break,
     Calibration,
     FrameInput,
     FrameRecord,
@@ -21,7 +22,7 @@ from ingestd.records import (
     Metric,
     Verdict,
 )
-from ingestd.rules import addresses
+from ingestd.rules import addresses, breaks, windows
 from ingestd.rules.screening.judging import verdict
 from ingestd.rules.screening.references import (
     Chosen,
@@ -81,6 +82,8 @@ class Screener:
         The masters that a flat is calibrated with before it is combined.
     can_measure : callable
         Whether a job may be tried now, given its address; what cannot be measured is judged by what is known of it.
+    breaks_of : callable
+        The breaks of a camera and set-up: a master of another hardware epoch judges nobody.
     """
 
     def __init__(
@@ -89,11 +92,13 @@ class Screener:
         settings: Settings,
         calibrate: Callable[[FrameRecord], Calibration],
         can_measure: Callable[[str], bool],
+        breaks_of: Callable[[str, str], Sequence[Break]],
     ) -> None:
         self._view = view
         self._settings = settings
         self._calibrate = calibrate
         self._can_measure = can_measure
+        self._breaks_of = breaks_of
         self._standards: dict[str, Standard] = {}
 
     def look(self, group: Group, night: str) -> Look:
@@ -128,9 +133,11 @@ class Screener:
         """Return the masters of a kind that may be a reference in a night."""
         evening = datetime.combine(calendar_date.fromisoformat(night), time(), UTC)
         reach = timedelta(days=self._settings.rules_of(group.camera).master(kind).after_d + 2)
-        return self._view.masters(
+        found = self._view.masters(
             group.camera, group.configuration, kind, since=evening - reach, until=evening + timedelta(days=2)
         )
+        known = self._breaks_of(group.camera, windows.setup_of(group.configuration))
+        return [it for it in found if breaks.crossed(known, night, it.night) is None]
 
     def _job(self, frame: FrameRecord, chosen: Chosen) -> MeasureFrame | None:
         """Return the order to measure a frame against its reference."""
