@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingestd.records import Kind, ScienceUse
+from ingestd.records import Break, Kind, ScienceUse
 from ingestd.rules import coverage, groups, windows
 from ingestd.rules.coverage import Status
 from ingestd.settings import parse_settings
@@ -27,6 +27,7 @@ class Shelf:
     lights: list = field(default_factory=list)
     stock: list = field(default_factory=list)
     calibrations: list = field(default_factory=list)
+    known_breaks: list = field(default_factory=list)
 
     def newest_science_night(self):
         return max((light.night for light in self.lights), default=None)
@@ -59,8 +60,8 @@ class Shelf:
             and (until is None or it.last_obs <= until)
         ]
 
-    def breaks(self, camera, setup):  # noqa: ARG002 - as the catalogue has it
-        return ()
+    def breaks(self, camera, setup):
+        return [it for it in self.known_breaks if (it.camera, it.setup) == (camera, setup)]
 
     def usable_frames(self, group, first_night, last_night):
         return [
@@ -125,6 +126,18 @@ def test_a_missing_temperature_is_a_combination_of_its_own():
 
 
 # --- covered, expiring, missing ---------------------------------------------------------------------------------------
+
+
+def test_masters_of_an_earlier_hardware_epoch_cover_nothing():
+    shelf = Shelf(lights(), full_stock(), [night_frame(Kind.BIAS, f"old {n}", 3) for n in range(2)])
+    setup = windows.setup_of(shelf.lights[0].configuration.key())
+    tonight = groups.night_of(NOW, None)
+    shelf.known_breaks = [Break("main", setup, tonight, NIGHT, "detected", "bias level jumped")]
+    found = survey(shelf)
+    assert set(statuses(found).values()) == {Status.MISSING}
+    assert all(f"of the epoch before {tonight}: bias level jumped" in it.reason for it in found.covers)
+    # what is there was taken with the old hardware
+    assert {it.have for it in found.needs} == {0}
 
 
 def test_an_exact_dark_and_a_flat_cover_and_the_dark_carries_the_bias():

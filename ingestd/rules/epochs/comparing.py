@@ -112,13 +112,15 @@ def agree(point: ChartPoint, other: ChartPoint, jump: Deviation, limits: Epochs)
 
 def _history(name: str, point: ChartPoint, history: Sequence[ChartPoint]) -> _History | None:
     """Return the chart of a part from the newest nights, or None if there is nothing to compare with."""
-    nights: dict[str, tuple[float, float]] = {}
-    for earlier in reversed(history):
-        own = next(((level, noise) for part, level, noise in earlier.parts if part == name), None)
-        if own is not None:
-            nights.setdefault(earlier.night, own)
-        if len(nights) >= NIGHTS_COMPARED:
-            break
+    known = [
+        (it.night, level, noise)
+        for it in history[-2 * NIGHTS_COMPARED :]
+        for part, level, noise in it.parts
+        if part == name
+    ]
+    nights = {night: (level, noise) for night, level, noise in known}
+    for night in sorted(nights)[:-NIGHTS_COMPARED]:
+        del nights[night]
     if not nights:
         return None
     levels = [level for level, _ in nights.values()]
@@ -136,8 +138,8 @@ def _centre(values: Sequence[float]) -> tuple[float, float]:
         return centre, 0.0
     caution = 1 + _FEW / len(values)
     mad = statistics.median([abs(value - centre) for value in values])
-    mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    mean = sum(values) / len(values)
+    deviation = math.sqrt(sum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
     return centre, caution * max(1.4826 * mad, deviation)
 
 
