@@ -3,7 +3,7 @@
 import pytest
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.records import Finding, Kind, Metric, Standing, Verdict
+from ingestd.records import Break, ChartPoint, EpochWord, Finding, Kind, Metric, Standing, Verdict
 from tests.doors.catalogue_samples import (
     EVENING,
     KEY,
@@ -28,6 +28,9 @@ MADE = {record.kind: master(f"master {record.kind}", [record]) for record in (B,
 
 CONTRADICTED = Verdict(B.frame_id, (Finding("bias_with_flux", keeps_out=True, text="bright"),), "", "")
 
+POINT = ChartPoint(Kind.BIAS, KEY, "2026-01-10", 3, 0.0, -10.0, None, (("", 1000.0, 5.0),))
+BREAK = Break("main", SETUP, "2026-01-12", "2026-01-10", "detected", "it jumped")
+
 QUESTIONS = {
     "unmeasured": lambda c: c.unmeasured(100, NOW),
     "has_unmeasured": lambda c: c.has_unmeasured("main", SETUP),
@@ -48,6 +51,10 @@ QUESTIONS = {
     "former_product": lambda c: c.former_product(L.frame_id),
     "next_delayed": lambda c: c.next_delayed(NOW),
     "gains": lambda c: c.gains("main", SETUP, "2026-01-20"),
+    "uncharted_nights": lambda c: c.uncharted_nights("main", SETUP, 10),
+    "chart": lambda c: c.chart("main", SETUP),
+    "breaks": lambda c: c.breaks("main", SETUP),
+    "epoch_words": lambda c: c.epoch_words("main", SETUP),
     "failure": lambda c: c.failure("job"),
     "path_of": lambda c: c.path_of(L.frame_id),
     "frame": lambda c: c.frame(L.frame_id),
@@ -75,6 +82,9 @@ CHANGES = {
     "record_failure": lambda c: c.record_failure("job", L.frame_id, "io_error", NOW, False, False, NOW),
     "quarantine": lambda c: c.quarantine(B.frame_id, "saturated", "", NOW),
     "requeue": lambda c: c.requeue([L.frame_id, B.frame_id], NOW),
+    "record_chart": lambda c: c.record_chart(BIAS, "2026-01-10", [POINT]),
+    "record_breaks": lambda c: c.record_breaks("main", SETUP, [BREAK], NOW),
+    "decide_epoch": lambda c: c.decide_epoch("main", SETUP, EpochWord("set", "2026-01-12", "", "test"), NOW),
     "add_event": lambda c: c.add_event("info", "test", "", "", NOW),
 }
 

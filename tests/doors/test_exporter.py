@@ -18,6 +18,7 @@ from ingestd.doors.exporter import (
     MAX_SERIES,
     STAGES,
     STATUSES,
+    BreakCount,
     CoverageCount,
     Figures,
     FrameCount,
@@ -164,6 +165,17 @@ def test_coverage_is_counted_by_camera_and_kind() -> None:
     names = ("combinations_covered", "combinations_expiring", "combinations_missing", "calibration_frames_to_take")
     found = [value(text, f"ingestd_{name}", camera="north", kind="flat") for name in names]
     assert found == [3, 1, 2, 6]
+
+
+def test_breaks_of_epochs_are_counted_by_camera_and_status() -> None:
+    counts = [
+        BreakCount("north", "suspected", 1),
+        BreakCount("elsewhere", "detected", 2),
+        BreakCount("else", "detected", 1),
+    ]
+    text = telemetry(Figures(breaks=counts)).render().decode()
+    assert 'ingestd_epoch_breaks{camera="north",status="suspected"} 1.0' in text
+    assert 'ingestd_epoch_breaks{camera="other",status="detected"} 3.0' in text
 
 
 def test_coverage_of_cameras_without_a_label_of_their_own_is_added_up() -> None:

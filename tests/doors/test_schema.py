@@ -72,7 +72,7 @@ def test_views_are_readable_by_the_sqlite3_program(path):
 def test_every_table_is_strict(path):
     db = Database(path)
     tables = [name for name in db.table_names() if not name.startswith("_")]
-    assert len(tables) == 18
+    assert len(tables) == 19
     assert all(db[name].strict for name in tables)
     db.close()
 

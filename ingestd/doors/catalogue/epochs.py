@@ -131,7 +131,7 @@ class Epochs(Reading):
         parameters = {**key, "first": later_night(night, -reach), "last": later_night(night, reach)}
         for kind in (Kind.BIAS, Kind.DARK, Kind.FLAT):
             self._write(_MARK_NIGHTS, {**parameters, "kind": kind.value})
-        self._write(_MARK_DARKS, parameters)
+        self._write(_MARK_MASTERS, parameters)
         self._write(_MARK_LIGHTS, parameters)
         self._write(_MARK_LIGHTS_OF_GAIN, parameters)
 
@@ -177,8 +177,8 @@ _PUT_WORD = """INSERT INTO decisions (time, decision, reason, camera, setup, nig
     VALUES (:now, :decision, :reason, :camera, :setup, :night, :other)"""
 _MARK_NIGHTS = """UPDATE nights SET stale = 1
     WHERE camera = :camera AND kind = :kind AND setup = :setup AND night BETWEEN :first AND :last"""
-_MARK_DARKS = """UPDATE masters SET stale = 1
-    WHERE camera = :camera AND setup = :setup AND kind = 'dark' AND current = 1 AND pruned_at IS NULL
+_MARK_MASTERS = """UPDATE masters SET stale = 1
+    WHERE camera = :camera AND setup = :setup AND current = 1 AND pruned_at IS NULL
     AND night BETWEEN :first AND :last"""
 _MARK_LIGHTS = """UPDATE frames SET stale = 1
     WHERE camera = :camera AND setup = :setup AND night BETWEEN :first AND :last
