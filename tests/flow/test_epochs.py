@@ -190,6 +190,7 @@ def test_more_read_noise_is_suspected_until_the_second_night_and_science_says_so
     assert breaks(place) == [(AFTER[0], "detected")]
     assert {row["state"] for row in place.frames()} == {"done"}, place.words()
     assert mixed(place, range(5)) == []
+    assert "holds frames of another hardware epoch" in place.catalogue.product_rows(row["frame_id"])[0]["again"]
 
 
 def test_a_frame_of_a_suspected_night_waits_where_the_settings_say_so(tmp_path):

@@ -247,6 +247,16 @@ def test_an_undone_break_does_not_come_back_with_an_earlier_night():
     assert told([*sparse, point(6, LEVEL + 200)], [undone]) == [(night(6), "undone"), (night(8), "undone")]
 
 
+def test_a_suspicion_that_was_undone_leaves_the_chart_as_it_was():
+    undone = EpochWord("undone", night(5), night(4), "the lights were on")
+    assert told([*quiet(), lit(5, 900), *quiet(4, 6)], [undone]) == [(night(5), "undone")]
+    changed = [point(10 + i, LEVEL - 200) for i in range(2)]
+    assert told([*quiet(), lit(5, 900), *quiet(4, 6), *changed], [undone]) == [
+        (night(5), "undone"),
+        (night(10), "detected"),
+    ]
+
+
 def test_a_word_holds_without_any_frame():
     assert told([], [WORDS["set"]]) == [(night(2), "set")]
     assert told(quiet(), [EpochWord("set", night(40), "", "to come")]) == [(night(40), "set")]

@@ -17,10 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ingestd.records import Break, ChartPoint, EpochWord, Kind
+from ingestd.records import Break, BreakStatus, ChartPoint, EpochWord, Kind
 from ingestd.rules import clusters, groups
 from ingestd.rules.epochs.comparing import NIGHTS_COMPARED, Deviation, agree, compare
 from ingestd.settings import Epochs, Matching, Settings
+
+_Charts = dict[tuple[Kind, str], list[list[ChartPoint]]]
+"""For each kind and configuration the charts of its temperatures and exposures."""
+
+_Judged = tuple[ChartPoint, Deviation | None]
 
 _POINTS_KEPT = 2 * NIGHTS_COMPARED
 _UNCERTAIN = "this may be light or a disturbed read-out: a second night must show it too"
@@ -30,7 +35,7 @@ _UNCERTAIN = "this may be light or a disturbed read-out: a second night must sho
 class _Orders:
     """What the operator's words come to: where breaks are (by night: status and reason), and where none are to be."""
 
-    put: dict[str, tuple[str, str]] = field(default_factory=dict)
+    put: dict[str, tuple[BreakStatus, str]] = field(default_factory=dict)
     barred: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def nights(self) -> list[str]:
@@ -98,7 +103,7 @@ def _orders(words: Sequence[EpochWord]) -> _Orders:
         found.put.pop(said.night, None)
         if said.word in ("confirmed", "set"):
             found.barred.pop(said.night, None)
-            found.put[said.night] = (said.word, said.reason)
+            found.put[said.night] = ("set" if said.word == "set" else "confirmed", said.reason)
             continue
         after = said.other if said.word == "undone" else ""
         found.barred[said.night] = (after or groups.night_before(said.night, 1), said.reason)
@@ -120,7 +125,8 @@ class _Detector:
         rules = settings.rules_of(camera)
         self._matching: Matching = rules.matching
         self._bias_valid_d = rules.masters.bias.longest_d
-        self._charts: dict[tuple[Kind, str], list[list[ChartPoint]]] = {}
+        self._charts: _Charts = {}
+        self._others: list[_Charts] = []
         self._last_bias = ""
         self._last_night = ""
         self._suspicion: _Suspicion | None = None
@@ -136,7 +142,7 @@ class _Detector:
 
     def see(self, night: str, points: Sequence[ChartPoint]) -> None:
         """Take the next night."""
-        judged = [(point, self._compare(point)) for point in points]
+        judged = self._compared(night, points)
         best = self._judge(night, judged)
         while self._left and self._left[0] <= night:
             self._obey(self._left.pop(0), best[1].words if best is not None else "")
@@ -148,9 +154,21 @@ class _Detector:
             self._suspicion = None
         self._keep(night, judged)
 
-    def _judge(
-        self, night: str, judged: Sequence[tuple[ChartPoint, Deviation | None]]
-    ) -> tuple[ChartPoint, Deviation] | None:
+    def _compared(self, night: str, points: Sequence[ChartPoint]) -> list[_Judged]:
+        """Return how each point lies off the chart, or off one that an operator said belongs to it if that fits."""
+        judged = [(point, self._compare(point)) for point in points]
+        best = self._judge(night, judged)
+        for number, other in enumerate(self._others if best is not None and best[1].excess > 1 else []):
+            before, self._charts = self._charts, other
+            found = [(point, self._compare(point)) for point in points]
+            best = self._judge(night, found)
+            if best is not None and best[1].excess <= 1:
+                self._others[number] = before
+                return found
+            self._charts = before
+        return judged
+
+    def _judge(self, night: str, judged: Sequence[_Judged]) -> tuple[ChartPoint, Deviation] | None:
         """Return the point by which a night is judged, and how it lies off; None if nothing can be compared."""
         takes_biases = self._last_bias >= groups.night_before(night, self._bias_valid_d)
         for kind in (Kind.BIAS,) if takes_biases else (Kind.BIAS, Kind.DARK):
@@ -182,7 +200,7 @@ class _Detector:
         )
         return first.kind is Kind.BIAS or _near(first.exposure_s, second.exposure_s, reach_s)
 
-    def _keep(self, night: str, judged: Sequence[tuple[ChartPoint, Deviation | None]]) -> None:
+    def _keep(self, night: str, judged: Sequence[_Judged]) -> None:
         """Add what agrees to the chart; of several sets that nothing before can tell apart the faintest."""
         kept = [point for point, jump in judged if jump is not None and jump.excess <= 1]
         new = [point for point, jump in judged if jump is None]
@@ -217,8 +235,9 @@ class _Detector:
         if not is_certain or known.frames < self._limits.minimum:
             self._suspicion = known
             return
-        self._put(known.points[0].night, "detected", known.jump.words)
-        self._restart()
+        night = known.points[0].night
+        self._put(night, "detected", known.jump.words)
+        self._restart(has_others=self._orders.bars(night) is not None)
         self._add(known.points)
 
     def _obey(self, night: str, cause: str) -> None:
@@ -228,20 +247,21 @@ class _Detector:
             self._put(night, status, cause, reason)
         else:
             self._put(night, "undone", cause, self._orders.barred[night][1])
-        self._restart()
+        self._restart(has_others=night not in self._orders.put)
 
-    def _restart(self) -> None:
-        """Begin a new chart."""
-        self._charts.clear()
+    def _restart(self, *, has_others: bool) -> None:
+        """Begin a new chart; where no epoch begins the former ones hold as well: a bad burst may have been undone."""
+        self._others = [*self._others, self._charts] if has_others else []
+        self._charts = {}
         self._suspicion = None
         self._last_bias = ""
 
-    def _put(self, night: str, status: str, cause: str, reason: str = "") -> None:
+    def _put(self, night: str, status: BreakStatus, cause: str, reason: str = "") -> None:
         """Note a break."""
         barred = self._orders.bars(night)
         if status in ("detected", "suspected") and barred is not None:
             status, reason = "undone", barred
-        self._found[night] = Break(self._camera, self._setup, night, self._last_night, status, cause, reason)  # type: ignore[arg-type]
+        self._found[night] = Break(self._camera, self._setup, night, self._last_night, status, cause, reason)
 
 
 def _near(first: float | None, second: float | None, tolerance: float) -> bool:
