@@ -10,8 +10,9 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     api/            the typed Python API for people
     jobs/           what a worker executes: measure, combine, reduce, write the product
     simulator/      a synthetic camera of known truth; the demo and the tests use it
-                    epochs (the hardware changed), coverage (what to take), defects (who tells bad pixels),
-                    sensor (what all nights say of it), proposing (settings from headers),
+    rules/          decisions on records: dialects, clusters, cards (that settings name), groups, matching, planning,
+                    screening (pixels against headers), epochs (the hardware changed), coverage (what to take),
+                    defects (who tells bad pixels), proposing (settings from headers),
                     addresses (the name of all that is made)
     pixels/         arithmetic on arrays: combine, steps, quality, cosmics
     doors/          the outside: fitsfile, catalogue and schema, watcher, executors, control, exporter, store, systemd
