@@ -147,7 +147,7 @@ def test_gains_of_earlier_epochs_are_left_out(catalogue):
         flat = frame(f"flat {day}", Kind.FLAT, day)
         add_measured(catalogue, flat)
         settled_master(catalogue, f"flat {day}", [flat], Metric("gain_electrons_per_adu", gain, 0.01))
-    assert catalogue.gains("main", SETUP, "2026-01-20") == [(1.5, 0.01), (3.0, 0.01)]
+    assert catalogue.gains("main", SETUP, "2026-01-20") == [(3.0, 0.01), (1.5, 0.01)]
     assert catalogue.gains("main", SETUP, "2026-01-20", since_night=NIGHT) == [(3.0, 0.01)]
 
 

@@ -10,10 +10,10 @@ from astropy.io import fits
 from ingestd.records import Kind
 from tests.flow.fortnight import converged, differences, live
 from tests.flow.fortnight_expert import COLD_C, Expert
-from tests.flow.fortnight_story import BEFORE, Taken, fortnight, night_of
+from tests.flow.fortnight_story import AFTER, BEFORE, Taken, fortnight, night_of
 from tests.flow.observatory import observatory
 
-STORY = fortnight(BEFORE)
+STORY = fortnight(BEFORE + AFTER)
 LIGHTS = [frame for frame in STORY if frame.shot.kind is Kind.LIGHT]
 WOBBLE_C, DOUBLING_C = 0.15, 6.0
 """How far the sensor is from its set point at most, and in how many degrees the dark current doubles."""
@@ -100,6 +100,13 @@ def test_every_science_frame_has_the_masters_that_an_expert_would_choose(ended, 
         if found != (choice.used(), choice.how):
             disagreements[light.name] = found, (choice.used(), choice.how)
     assert disagreements == {}
+
+
+def test_the_gain_change_before_the_eleventh_night_began_an_epoch_and_the_lights_did_not(ended):
+    (row,) = ended.place.catalogue.break_rows()
+    assert (row["night"], row["after_night"], row["status"]) == (night_of(11), night_of(10), "detected")
+    current = [ended.members[row["master_id"]] for row in ended.place.masters()]
+    assert all(len({frame.night > len(BEFORE) for frame in members}) == 1 for members in current)
 
 
 def test_the_masters_of_every_night_are_those_that_the_expert_lays_out(ended, expert):
