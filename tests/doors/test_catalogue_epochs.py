@@ -121,7 +121,7 @@ def test_a_break_makes_due_what_is_within_reach_of_it(catalogue):
     # a science frame without a gain of its own takes that of any earlier flat of the epoch
     assert set(lights(catalogue)) == {it.frame_id for it in [*near, far[1]]}
     assert stale_nights(catalogue) == [("bias", "06"), ("bias", "24"), ("dark", "15")]
-    assert [it.master_id for it in catalogue.stale_darks()] == [made.master_id]
+    assert [it.master_id for it in catalogue.stale_masters()] == [made.master_id]
 
 
 @pytest.mark.parametrize(
