@@ -263,8 +263,10 @@ def _master(night: Night, window: Iterable[FrameRecord], rule: MasterRule, paren
 def _add_master(rows: _Rows, made: Master, bias_id: str) -> None:
     """Add a current master with members, parents, the settled night and, of a flat, the gain that it gave."""
     when = f"{made.night}T23:30:00.000Z"
-    facts = {"size_bytes": 134_000_000, "current": 1, "created_at": when}
-    rows.add("masters", master_row(made) | facts | {"measured_with": bias_id if made.kind is Kind.DARK else None})
+    row = master_row(made)
+    row |= {"count_grade": row.pop("grade"), "measured_with": bias_id if made.kind is Kind.DARK else None}
+    row |= {"comparison_grade": "green", "comparison": "", "size_bytes": 134_000_000, "current": 1, "created_at": when}
+    rows.add("masters", row)
     for position, frame_id in enumerate(made.members):
         rows.add("members", {"master_id": made.master_id, "position": position, "frame_id": frame_id})
     for position, parent_id in enumerate(made.parents):
@@ -279,6 +281,7 @@ def _add_master(rows: _Rows, made: Master, bias_id: str) -> None:
             "filter_name": group.filter_name or "",
             "night": made.night,
             "stale": 0,
+            "charted": 1,
             "touched_at": when,
         },
     )

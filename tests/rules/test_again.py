@@ -12,7 +12,9 @@ from ingestd.settings import Reduction
 from tests.rules.builders import EPOCH, frame
 
 LIMITS = Reduction(again_s=60.0, nearer_h=1.0, closer_c=0.1)
-OLD = UsedMaster("a" * 64, Kind.BIAS, "nearest", 5.0, -0.4, is_withdrawn=False)
+OLD = UsedMaster(
+    "a" * 64, Kind.BIAS, "nearest", 5.0, -0.4, is_withdrawn=False, night=f"{EPOCH:%Y-%m-%d}", first_obs=EPOCH
+)
 NEW = MasterInput("b" * 64, Kind.BIAS, "", "", None, "nearest", -0.4, None, 5.0)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -24,13 +24,16 @@ from ingestd.rules.groups import age_grade, grade_rank, worse_grade
 from ingestd.rules.matching.limits import Limits, Subject
 from ingestd.settings import DarkMatching, MasterRule, Rules
 
-MAX_CANDIDATES = 20
+MAX_CANDIDATES = 10
 """How many masters of a kind are kept in the record of a choice, best first."""
 
 _HOUR = timedelta(hours=1)
 _HOW_RANKS = {"nearest": 0, "exact": 0, "scaled_down": 1, "scaled_up": 2}
 _FAR = 1e9
 """Stands for a distance that cannot be measured; finite, so that sums stay ordered."""
+
+_NEAREST_FIRST = ("policy", "grade", "time")
+"""How an order of choosing begins in which the nearest in time of equal masters is the best."""
 
 _SIEVE = 1e-5
 """Slack of the coarse sieve: above the 1e-6 to which differences are rounded."""
@@ -101,19 +104,48 @@ def rank(subject: Subject, masters: Iterable[Master], limits: Limits) -> tuple[i
     """Return the number of masters of the wanted kind, and verdicts on the best of them, best first.
 
     Masters that fit as they are come before all others, so where there are enough of them the others are not judged;
-    where the order of choosing does not begin with the policy, a scaled dark may come before an exact one.
+    where the order of choosing does not begin with the policy, a scaled dark may come before an exact one. Of those
+    that fit, the nearest in time tell the best if the order has time after policy and grade.
     """
     wanted = [master for master in masters if master.kind is limits.kind]
-    best = _best(subject, _likely(subject, wanted, limits), limits)
+    likely = _likely(subject, wanted, limits)
+    if limits.table.order[:3] == _NEAREST_FIRST:
+        nearest = _judged(subject, _nearest(subject, likely, limits), limits)
+        if len(nearest) >= MAX_CANDIDATES and not any(it.misses or _HOW_RANKS[it.how] for it in nearest):
+            return len(wanted), _best(nearest)
+    best = _best(_judged(subject, likely, limits))
     if len(best) < MAX_CANDIDATES or best[-1].misses:
-        best = _best(subject, wanted, limits)
+        best = _best(_judged(subject, wanted, limits))
     return len(wanted), best
 
 
-def _best(subject: Subject, masters: list[Master], limits: Limits) -> list[Verdict]:
-    """Return verdicts on the best masters, best first."""
-    verdicts = [judge(subject, master, limits) for master in masters]
+def _judged(subject: Subject, masters: Iterable[Master], limits: Limits) -> list[Verdict]:
+    """Return the verdict on each master."""
+    return [judge(subject, master, limits) for master in masters]
+
+
+def _best(verdicts: list[Verdict]) -> list[Verdict]:
+    """Return the best verdicts, best first."""
     return heapq.nsmallest(MAX_CANDIDATES, verdicts, key=attrgetter("key"))
+
+
+def _nearest(subject: Subject, masters: list[Master], limits: Limits) -> Iterator[Master]:
+    """Yield of all masters that differ in time alone those that can be among the best, if all of them fit.
+
+    Of masters with one window, grade and pin, on one side of the subject, a later one has a worse or equal grade by
+    age, and then a greater age: those beyond as many as are kept cannot come before them.
+    """
+    alike: dict[tuple[str, str, bool, str], list[tuple[float, Master]]] = {}
+    for master in masters:
+        age_h, _ = _age(subject, master, limits.rule)
+        side = "overlap" if not age_h else "before" if master.last_obs < subject.first_obs else "after"
+        alike.setdefault((master.configuration, master.grade, master.is_pinned, side), []).append((age_h, master))
+    for ages in alike.values():
+        if len(ages) > MAX_CANDIDATES:
+            limit_h = heapq.nsmallest(MAX_CANDIDATES, [age_h for age_h, _ in ages])[-1]
+            yield from (master for age_h, master in ages if age_h <= limit_h)
+        else:
+            yield from (master for _, master in ages)
 
 
 def _likely(subject: Subject, masters: list[Master], limits: Limits) -> list[Master]:
