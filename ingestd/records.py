@@ -504,8 +504,9 @@ class Calibration:
 class UsedMaster:
     """A master that a product was made with.
 
-    ``is_withdrawn``: an operator rejected it since, or one of its members is kept out of masters now. ``first_obs`` is
-    when its first member was taken, ``night`` the night that it was made for.
+    ``is_withdrawn``: it turned red beside that of the previous night, an operator rejected it since, or one of its
+    members is kept out of masters now. ``first_obs`` is when its first member was taken, ``night`` the night that it
+    was made for.
     """
 
     master_id: str

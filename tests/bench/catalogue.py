@@ -16,6 +16,7 @@ from ingestd.doors.catalogue import Catalogue, TakenFrame
 from ingestd.doors.exporter import Telemetry
 from ingestd.flow.recording import Recorder
 from ingestd.records import FileStamp, FrameRecord, Kind, Metric, Outcome, State
+from ingestd.rules.matching import reach_rule
 from ingestd.rules.planning import Plan, Planner
 from ingestd.rules.planning.desk import Desk
 from ingestd.rules.planning.lights import plan_light
@@ -48,7 +49,7 @@ def measure(options: Options) -> Table:
     lights = _some_lights(known_nights)
     table = Table(f"A catalogue of {nights * FRAMES_OF_NIGHT} frames and {nights * MASTERS_OF_NIGHT} masters")
     table.notes.append(f"{path.stat().st_size / 1e6:.0f} MB, written in {seconds:.0f} s")
-    with Catalogue.open(path, check=False, rules=settings) as catalogue:
+    with Catalogue.open(path, check=False, rules=settings, reach=reach_rule(settings)) as catalogue:
         first, again, quiet = list[Cost](), list[Cost](), list[Cost]()
         for costs in (first, again):
             for light in lights:

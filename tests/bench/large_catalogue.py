@@ -20,6 +20,7 @@ from ingestd.doors.catalogue.rows import frame_row, master_row, plane_row
 from ingestd.doors.schema.first_version import INDEXES
 from ingestd.records import Configuration, FrameRecord, Group, Kind, Master, Plane
 from ingestd.rules import groups
+from ingestd.rules.matching import reach_rule
 from ingestd.settings import MasterRule, Settings, parse_settings
 
 FRAMES_OF_NIGHT, MASTERS_OF_NIGHT = 200, 4
@@ -120,7 +121,7 @@ def write_large(path: Path, settings: Settings, count: int) -> None:
 
     While the rows are written there is neither journal nor index; the indexes are made again as the schema has them.
     """
-    with Catalogue.open(path, rules=settings) as catalogue:
+    with Catalogue.open(path, rules=settings, reach=reach_rule(settings)) as catalogue:
         conn = catalogue._db.conn
         conn.execute("PRAGMA journal_mode = OFF")
         conn.execute("PRAGMA foreign_keys = OFF")

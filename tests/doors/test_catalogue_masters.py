@@ -14,6 +14,7 @@ from tests.doors.catalogue_samples import (
     group,
     lights,
     measure_master,
+    reduce,
     settle_all,
     settled_master,
     sha,
@@ -174,6 +175,18 @@ def test_changed_grade_makes_stale_what_the_master_serves_and_an_equal_one_does_
     assert lights(catalogue) == []
     assert catalogue.record_standing(standing(made, "red"), NOW) is True
     assert lights(catalogue) == [sha("l")]
+
+
+@pytest.mark.parametrize(("grade", "is_withdrawn"), [("orange", False), ("red", True)])
+def test_product_with_a_master_that_turned_red_is_not_delayed(catalogue, grade, is_withdrawn):
+    record, light = frame("b"), frame("l", Kind.LIGHT)
+    add_measured(catalogue, record)
+    made = settled_master(catalogue, "m", [record])
+    add(catalogue, light)
+    reduce(catalogue, "job", light, made)
+    catalogue.record_standing(standing(made, grade), NOW)
+    (used,) = catalogue.former_product(light.frame_id).masters
+    assert used.is_withdrawn is is_withdrawn
 
 
 def test_master_makes_those_of_later_nights_stale_that_it_may_be_compared_with(catalogue):

@@ -101,9 +101,9 @@ def test_chosen_master_is_the_first_candidate_with_its_numbers():
     assert (candidate.delta_temp_c, candidate.exposure_ratio, candidate.age_h) == (0.2, 1.0, 12.0)
 
 
-def test_record_keeps_the_twenty_best_candidates():
+def test_record_keeps_the_ten_best_candidates():
     found = choose(frame(), dark=[master(Kind.DARK, f"d{i}", age_d=i) for i in range(30)])
-    assert [it.age_h for it in found.dark.candidates] == [24.0 * i for i in range(20)]
+    assert [it.age_h for it in found.dark.candidates] == [24.0 * i for i in range(10)]
 
 
 def explained(found, **more):

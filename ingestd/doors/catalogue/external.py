@@ -51,7 +51,7 @@ _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, ex
         night, first_obs, last_obs, member_count, count_grade, path, sha256, cards, size_bytes, current, stale,
         provenance, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
-        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, 1, 1,
+        :first_obs, :last_obs, :member_count, :count_grade, :path, :sha256, :cards, :size_bytes, 1, 1,
         'external', :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET member_count = excluded.member_count, count_grade = excluded.count_grade,
         sha256 = excluded.sha256, cards = excluded.cards, size_bytes = excluded.size_bytes,

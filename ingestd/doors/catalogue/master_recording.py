@@ -204,7 +204,7 @@ _CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _PUT_MASTER = """INSERT INTO masters (master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
         night, first_obs, last_obs, member_count, count_grade, path, sha256, cards, size_bytes, order_json, created_at)
     VALUES (:master_id, :kind, :camera, :configuration, :exposure_s, :ccd_temp_c, :filter_name, :night,
-        :first_obs, :last_obs, :member_count, :grade, :path, :sha256, :cards, :size_bytes, :order, :now)
+        :first_obs, :last_obs, :member_count, :count_grade, :path, :sha256, :cards, :size_bytes, :order, :now)
     ON CONFLICT (master_id) DO UPDATE SET exposure_s = excluded.exposure_s, ccd_temp_c = excluded.ccd_temp_c,
         night = excluded.night, count_grade = excluded.count_grade, path = excluded.path, sha256 = excluded.sha256,
         size_bytes = excluded.size_bytes, order_json = excluded.order_json, pruned_at = NULL"""

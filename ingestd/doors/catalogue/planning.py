@@ -340,7 +340,7 @@ _FORMER_PRODUCT = """SELECT reduction_id,
         (SELECT max(created_at) FROM reductions WHERE frame_id = :frame_id) AS made_at
     FROM reductions WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
 _FORMER_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, made.night, made.first_obs,
-        made.decision IS 'rejected' OR EXISTS (
+        made.decision IS 'rejected' OR made.comparison_grade IS 'red' OR EXISTS (
             SELECT 1 FROM members m JOIN frames f USING (frame_id) WHERE m.master_id = u.master_id
             AND (f.state = 'quarantined' OR f.superseded_by IS NOT NULL)) AS withdrawn
     FROM used_masters u JOIN masters made ON made.master_id = u.master_id WHERE u.reduction_id = :reduction_id"""

@@ -304,7 +304,7 @@ def master_row(master: Master) -> dict[str, object]:
         "first_obs": time_text(master.first_obs),
         "last_obs": time_text(master.last_obs),
         "member_count": master.member_count,
-        "grade": master.grade,
+        "count_grade": master.grade,
         "path": encode_path(master.path),
         "sha256": master.sha256,
         "cards": as_json(master.cards),

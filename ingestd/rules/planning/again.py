@@ -74,7 +74,7 @@ def _reason(old: UsedMaster | None, new: MasterInput | None, limits: Reduction, 
         return Reason(f"{kind} {new.master_id[:8]} was missing")
     which = f"{kind} {new.master_id[:8]} instead of {old.master_id[:8]}"
     if old.is_withdrawn:
-        return Reason(f"{which}, which was rejected or holds a frame that is kept out")
+        return Reason(f"{which}, which is red, was rejected or holds a frame that is kept out")
     if old.master_id in foreign:
         return Reason(f"{which}, which holds frames of another hardware epoch")
     if _RANKS[new.how] != _RANKS[old.how]:
@@ -91,6 +91,4 @@ def _nearer(which: str, old: UsedMaster, new: MasterInput, limits: Reduction) ->
     nearer_h = round(old.age_h - new.age_h, 6)
     if nearer_h > limits.nearer_h:
         return Reason(f"{which}: nearer in time by {nearer_h:.4g} h")
-    if -nearer_h > limits.nearer_h:
-        return Reason(f"{which}: of a better grade, though farther in time by {-nearer_h:.4g} h")
     return Reason(f"{which}: preferred now, hardly nearer", urgent=False)
