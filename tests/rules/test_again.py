@@ -34,7 +34,12 @@ def former(*masters):
         ((OLD,), (replace(NEW, age_h=9.0),), "preferred now", False),
         ((replace(OLD, is_withdrawn=True),), (NEW,), "was rejected or holds a frame that is kept out", True),
         ((replace(OLD, how="scaled_up"),), (replace(NEW, how="exact"),), "exact instead of scaled up", True),
-        ((OLD,), (replace(NEW, master_id=OLD.master_id),), "gain, settings or arithmetic changed", True),
+        (
+            (OLD,),
+            (replace(NEW, master_id=OLD.master_id),),
+            "gain, settings, arithmetic or a doubt about the hardware changed",
+            True,
+        ),
     ],
 )
 def test_reason_names_what_is_better_and_whether_it_waits(old, new, words, urgent):
