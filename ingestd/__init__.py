@@ -18,7 +18,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     doors/          the outside: fitsfile, catalogue and schema, watcher, executors, control, exporter, store, systemd
     settings/       config.toml -> frozen sections
     metrics.py      the table METRICS
-    records.py      the values that flow
+    records/        the values that flow
     errors.py       the exception tree
 
 The path of a frame: a settled path is pre-read and hashed (doors), becomes a FrameRecord (rules), is added to the
