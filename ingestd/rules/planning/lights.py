@@ -29,14 +29,29 @@ _PEDESTAL = "a frame that still holds its bias level is not divided by a flat"
 def plan_light(desk: Desk, frame: FrameRecord) -> None:
     """Choose the masters of one science frame: a job, a wait, or nothing to do."""
     calibration = desk.calibration(frame)
-    camera = desk.camera(frame.camera)
-    missing = [wait for wait in calibration.waits if wait.kind.value in camera.requires]
+    requires = desk.camera(frame.camera).requires
+    missing = [wait for wait in calibration.waits if wait.kind.value in requires]
     doubt = desk.epochs.doubt(frame, calibration)
     path = desk.view.path_of(frame.frame_id)
     waits = desk.settings.reduction.when_missing == "wait"
     if path is None or (waits and (missing or doubt)):
         desk.plan.held.append(_held(frame, calibration, missing if waits else (), doubt if waits else ""))
         return
+    job = _order(desk, frame, path, calibration, doubt, is_provisional=bool(missing or doubt))
+    if desk.view.current_reduction(frame.frame_id) == job.job_id:
+        desk.plan.kept.append(Kept(frame, job.job_id, calibration))
+    elif desk.gave_up(job.job_id):
+        desk.plan.given_up.append(frame.frame_id)
+    elif not _is_put_off(desk, frame, job):
+        desk.plan.calibrations[job.job_id] = calibration
+        desk.submit(job)
+
+
+def _order(
+    desk: Desk, frame: FrameRecord, path: str, calibration: Calibration, doubt: str, *, is_provisional: bool
+) -> ReduceFrame:
+    """Return the order to reduce a frame with the masters chosen for it."""
+    camera = desk.camera(frame.camera)
     measured = _measured_gains(desk, frame)
     amplifiers = electronics.electronics_of(frame, camera, measured)
     gain, gain_source = electronics.gain_of(frame, camera, measured)
@@ -58,7 +73,7 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         gain_e_per_adu=gain,
         gain_source=gain_source,
         read_noise_e=camera.read_noise_e if camera.read_noise_e is not None else frame.read_noise_e,
-        provisional=bool(missing or doubt),
+        provisional=is_provisional,
         arithmetic=addresses.arithmetic_of(desk.settings),
         product="",
         electronics=amplifiers,
@@ -67,25 +82,23 @@ def plan_light(desk: Desk, frame: FrameRecord) -> None:
         doubt=doubt,
     )
     job_id = addresses.of_reduction(job)
-    if desk.view.current_reduction(frame.frame_id) == job_id:
-        desk.plan.kept.append(Kept(frame, job_id, calibration))
-        return
-    if desk.gave_up(job_id):
-        desk.plan.given_up.append(frame.frame_id)
-        return
+    return replace(job, job_id=job_id, product=addresses.product_path(desk.settings, frame, path, job_id))
+
+
+def _is_put_off(desk: Desk, frame: FrameRecord, job: ReduceFrame) -> bool:
+    """Return whether a frame that has a product is not made again yet; note why it is, or until when it is not."""
     former = desk.view.former_product(frame.frame_id)
-    if former is not None:
-        foreign = desk.epochs.foreign(frame, former.masters)
-        found = again.reasons(former, inputs, desk.settings.reduction, foreign)
-        until = _wait_until(desk, former, found, frame)
-        if until is not None:
-            desk.plan.delayed.append(Delayed(frame.frame_id, until))
-            desk.plan.look_again(until)
-            return
-        desk.plan.again[job_id] = "; ".join(reason.words for reason in found)
-    product = addresses.product_path(desk.settings, frame, path, job_id)
-    desk.plan.calibrations[job_id] = calibration
-    desk.submit(replace(job, job_id=job_id, product=product))
+    if former is None:
+        return False
+    foreign = desk.epochs.foreign(frame, former.masters)
+    found = again.reasons(former, job.member.masters, desk.settings.reduction, foreign)
+    until = _wait_until(desk, former, found, frame)
+    if until is None:
+        desk.plan.again[job.job_id] = "; ".join(reason.words for reason in found)
+        return False
+    desk.plan.delayed.append(Delayed(frame.frame_id, until))
+    desk.plan.look_again(until)
+    return True
 
 
 def _held(frame: FrameRecord, calibration: Calibration, missing: Sequence[Wait], doubt: str) -> Held:
