@@ -265,7 +265,7 @@ def _add_master(rows: _Rows, made: Master, bias_id: str) -> None:
     """Add a current master with members, parents, the settled night and, of a flat, the gain that it gave."""
     when = f"{made.night}T23:30:00.000Z"
     row = master_row(made)
-    row |= {"count_grade": row.pop("grade"), "measured_with": bias_id if made.kind is Kind.DARK else None}
+    row["measured_with"] = bias_id if made.kind is Kind.DARK else None
     row |= {"comparison_grade": "green", "comparison": "", "size_bytes": 134_000_000, "current": 1, "created_at": when}
     rows.add("masters", row)
     for position, frame_id in enumerate(made.members):
