@@ -85,7 +85,8 @@ def _reduce_plane(
 ) -> Callable[[], list[Metric]]:
     """Reduce one plane into the product and return what gives its figures."""
     parts = parts_of(plane, job.member.frame.configuration.bayer)
-    boxes = [SkyBoxes(_conversion(calibration, part) or 1.0) for part in parts]
+    rows, columns = plane.image_shape
+    boxes = [SkyBoxes(_conversion(calibration, part) or 1.0, rows * columns // len(parts)) for part in parts]
     field = StarField(plane.image_shape, is_mosaic=is_mosaic(job.member.frame.configuration.bayer))
 
     def write_block(first_row: int, signal: Float32, uncertainty: Float32 | None, mask: Mask) -> None:

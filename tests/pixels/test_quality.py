@@ -248,6 +248,19 @@ def test_sky_of_a_frame_in_electrons_is_given_in_adu():
     assert sky_noise_adu(boxes).value == pytest.approx(sky_noise_adu(frame).value / 2)
 
 
+def test_sky_of_a_large_frame_is_told_by_a_part_of_its_boxes():
+    frame = sky_frame(100.0, 7.0)
+    few, all_of_them = SkyBoxes(pixels=4 << 22), SkyBoxes()
+    for start in range(0, 400, 64):
+        for boxes in (few, all_of_them):
+            boxes.add(frame[start : start + 64], None, start, np.full_like(frame[start : start + 64], 7.0))
+    few, all_of_them = few.figures(), all_of_them.figures()
+    # a quarter of the boxes: twice the error of the mean, and within 5 of it
+    assert few.level.error == pytest.approx(2 * all_of_them.level.error, rel=0.1)
+    assert abs(few.level.value - all_of_them.level.value) < 5 * few.level.error
+    assert few.predicted_noise == 7.0
+
+
 def test_sky_does_not_depend_on_the_order_in_which_blocks_come():
     frame = sky_frame(100.0, 7.0)
     figures = []

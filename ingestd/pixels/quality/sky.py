@@ -21,6 +21,7 @@ _SOURCE_SIGMA = 3.0
 _ROUNDS = 10
 _SETTLED = 1e-3
 _GROUP = 16
+_ENOUGH_PX = 1 << 22
 
 
 _Block = tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -48,6 +49,8 @@ class SkyBoxes:
     ----------
     gain_e_per_adu : float
         Gain of a frame that is already in electrons, so that the figures are in ADU; 1 for a frame in ADU.
+    pixels : int
+        Of the whole frame: of a large one every second, third ... row of boxes is enough, some 262,144 boxes.
 
     Notes
     -----
@@ -55,8 +58,9 @@ class SkyBoxes:
     with a masked or non-finite pixel.
     """
 
-    def __init__(self, gain_e_per_adu: float = 1.0) -> None:
+    def __init__(self, gain_e_per_adu: float = 1.0, pixels: int = 0) -> None:
         self._per_adu = gain_e_per_adu
+        self._every = max(1, pixels // _ENOUGH_PX)
         self._blocks: list[_Block] = []
         self._figures: SkyFigures | None = None
 
@@ -83,9 +87,9 @@ class SkyBoxes:
         if not ny or not nx:
             return
         self._figures = None
-        cut = rows[:ny, :nx].astype(np.float32)
+        cut = self._chosen(rows[:ny, :nx]).astype(np.float32)
         if mask is not None:
-            cut[mask[:ny, :nx] != 0] = np.nan
+            cut[self._chosen(mask[:ny, :nx]) != 0] = np.nan
         with np.errstate(invalid="ignore"):
             difference = cut[1::2] - cut[0::2]
             difference *= difference
@@ -93,10 +97,18 @@ class SkyBoxes:
             squares = _across(difference[0::2] + difference[1::2])
         predicted = np.full(sums.shape, np.nan)
         if uncertainty is not None:
-            predicted = (uncertainty[1:ny:_BOX, 1:nx:_BOX].astype(np.float64) / self._per_adu) ** 2
+            step = _BOX * self._every
+            predicted = (uncertainty[1:ny:step, 1:nx:_BOX].astype(np.float64) / self._per_adu) ** 2
         place = len(self._blocks) if first_row is None else first_row
         means, variances = sums / (_BOX * _BOX * self._per_adu), squares / (2 * _FREEDOM * self._per_adu**2)
         self._blocks.append((place, means, variances, predicted))
+
+    def _chosen(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of the boxes that are looked at, shape (multiple of 4, nx)."""
+        if self._every == 1:
+            return rows
+        boxes = rows.reshape(len(rows) // _BOX, _BOX, -1)[:: self._every]
+        return boxes.reshape(len(boxes) * _BOX, -1)
 
     def figures(self) -> SkyFigures:
         """Return the figures of the sky, ADU.
