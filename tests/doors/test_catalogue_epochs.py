@@ -1,5 +1,7 @@
 """The chart of a set-up, its breaks and the words on them in the catalogue, and what a break makes due."""
 
+from datetime import timedelta
+
 import pytest
 
 from ingestd.records import Break, ChartPoint, EpochWord, Kind, Metric
@@ -162,3 +164,13 @@ def test_words_are_kept_in_their_order_for_each_set_up(catalogue):
     assert catalogue.epoch_words("main", SETUP) == words
     assert [row["decision"] for row in catalogue.decisions()] == ["set", "moved", "undone"]
     assert catalogue.decisions()[0]["path"] == f"main, epoch of {NIGHT}"
+
+
+@pytest.mark.parametrize("gain", [None, 1.5], ids=["gain measured", "gain known"])
+def test_a_break_ends_the_delay_of_a_frame(catalogue, gain):
+    light = frame("l", Kind.LIGHT, day=12, gain_e_per_adu=gain)
+    add(catalogue, light)
+    catalogue.delay_reduction(light.frame_id, NOW + timedelta(hours=6))
+    assert catalogue.stale_lights(10, now=NOW) == []
+    catalogue.record_breaks("main", SETUP, [a_break(10)], NOW)
+    assert [it.frame_id for it in catalogue.stale_lights(10, now=NOW)] == [light.frame_id]

@@ -180,9 +180,12 @@ _MARK_NIGHTS = """UPDATE nights SET stale = 1
 _MARK_MASTERS = """UPDATE masters SET stale = 1
     WHERE camera = :camera AND setup = :setup AND current = 1 AND pruned_at IS NULL
     AND night BETWEEN :first AND :last"""
-_MARK_LIGHTS = """UPDATE frames SET stale = 1
+# What crosses a break is reduced again at once: a delay ends.
+_MARK_LIGHTS = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night BETWEEN :first AND :last
-    AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
-_MARK_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1
+    AND kind = 'light' AND takes_part = 1 AND (stale = 0 OR again_at IS NOT NULL) AND superseded_by IS NULL
+    AND state <> 'quarantined'"""
+_MARK_LIGHTS_OF_GAIN = """UPDATE frames SET stale = 1, again_at = NULL
     WHERE camera = :camera AND setup = :setup AND night >= :night AND gain_e_per_adu IS NULL
-    AND kind = 'light' AND takes_part = 1 AND stale = 0 AND superseded_by IS NULL AND state <> 'quarantined'"""
+    AND kind = 'light' AND takes_part = 1 AND (stale = 0 OR again_at IS NOT NULL) AND superseded_by IS NULL
+    AND state <> 'quarantined'"""
