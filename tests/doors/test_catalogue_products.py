@@ -95,6 +95,15 @@ def test_delayed_frame_is_due_later_or_when_a_master_changes(catalogue):
     assert catalogue.next_delayed(NOW) is None
 
 
+def test_frame_let_in_again_waits_for_no_delay(catalogue):
+    record = frame("l", Kind.LIGHT)
+    add(catalogue, record)
+    catalogue.delay_reduction(record.frame_id, LATER)
+    for word in ("rejected", "restored"):
+        catalogue.decide_frames([record.frame_id], word, "a test", NOW)
+    assert [it.frame_id for it in catalogue.stale_lights(10, now=NOW)] == [record.frame_id]
+
+
 def test_reduced_frame_stays_due_until_planning_confirms_it(catalogue):
     record = frame("l", Kind.LIGHT)
     add(catalogue, record)

@@ -269,7 +269,7 @@ _SUPERSEDE = """UPDATE frames SET superseded_by = :newest, state = 'done', reaso
     stale = 0, retry_at = NULL, changed_at = :now WHERE frame_id = :frame_id"""
 _WITHDRAW_PRODUCT = "UPDATE reductions SET current = 0 WHERE frame_id = :frame_id AND current = 1"
 _WITHDRAW_FIGURES = "UPDATE metrics SET current = 0 WHERE frame_id = :frame_id AND current = 1"
-_REVIVE = """UPDATE frames SET superseded_by = NULL, changed_at = :now,
+_REVIVE = """UPDATE frames SET superseded_by = NULL, changed_at = :now, again_at = NULL,
     stale = takes_part AND (kind = 'light' OR measured = 0),
     state = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'waiting' ELSE 'done' END,
     reason = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'due' ELSE 'catalogued' END
@@ -278,7 +278,8 @@ _STANDING = """SELECT frame_id, state, reason, measured, superseded_by, screened
     decision FROM frames WHERE frame_id = :frame_id"""
 _PUT_ASIDE = """UPDATE frames SET state = 'quarantined', reason = :reason, detail = :detail, stale = 0, retry_at = NULL,
     changed_at = :now WHERE frame_id = :frame_id"""
-_LET_IN = """UPDATE frames SET changed_at = :now, detail = '', stale = takes_part AND (kind = 'light' OR measured = 0),
+_LET_IN = """UPDATE frames SET changed_at = :now, detail = '', again_at = NULL,
+    stale = takes_part AND (kind = 'light' OR measured = 0),
     state = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'waiting' ELSE 'done' END,
     reason = CASE WHEN takes_part AND (kind = 'light' OR measured = 0) THEN 'due' ELSE 'catalogued' END
     WHERE frame_id = :frame_id"""
