@@ -9,14 +9,17 @@ from tests.doors.catalogue_samples import (
     KEY,
     NOW,
     SETUP,
+    UNITS,
     add,
     add_measured,
     frame,
     group,
     lights,
     measure,
+    outcome,
     settle_all,
     settled_master,
+    sha,
     small_windows,
     stale_nights,
 )
@@ -84,6 +87,20 @@ def test_a_verdict_changes_no_chart(catalogue):
     chart(catalogue)
     measure(catalogue, frame("b"))
     assert uncharted(catalogue) == []
+
+
+def test_a_frame_measured_otherwise_is_charted_again(catalogue):
+    one = frame("b")
+    add_measured(catalogue, one)
+    chart(catalogue)
+
+    def measured_as(*figures):
+        catalogue.record_measured(one.frame_id, outcome(sha(repr(figures)), *figures), UNITS, NOW)
+        return uncharted(catalogue)
+
+    level = Metric("bias_level_adu", 1310.5, 0.5, 0)  # what the sample is measured as
+    assert measured_as(level, Metric("offset_from_master_adu", 3.0, None, 0)) == []
+    assert measured_as(Metric("bias_level_adu", 1310.0, 0.5, 0)) == [("bias", "10")]
 
 
 def test_rejected_frames_are_left_out_of_the_chart(catalogue):

@@ -39,8 +39,9 @@ class MasterRecording(Figures):
             The time of the change.
         """
         with self.transaction():
-            self._replace_figures_of_frame(frame_id, outcome, unit_of, is_current=True)
             parameters = {"frame_id": frame_id, "job_id": outcome.job_id, "now": time_text(now)}
+            before = self._figures_shown(parameters)
+            self._replace_figures_of_frame(frame_id, outcome, unit_of, is_current=True)
             was_measured = bool(self._value(_WAS_MEASURED, parameters))
             self._write(_MEASURED, parameters)
             self._forget_failures(frame_id)
@@ -48,6 +49,8 @@ class MasterRecording(Figures):
             self._stand(frame_id, now)
             if was_measured:
                 self._mark_nights_of_frame(frame_id)
+                if self._figures_shown(parameters) != before:
+                    self._unchart_night_of_frame(frame_id)
             else:
                 self._touch_nights_of_frame(frame_id, now)
 
@@ -185,6 +188,10 @@ class MasterRecording(Figures):
                 self._touch_what_masters_serve([after], now)
         return is_changed
 
+    def _figures_shown(self, parameters: Mapping[str, object]) -> list[tuple[object, ...]]:
+        """Return what is known of a frame by itself: a chart is made of it."""
+        return [tuple(row) for row in self._rows(_FIGURES_SHOWN, parameters)]
+
     def _flip(self, master_id: str, now: datetime) -> None:
         """Make a master current, or no longer; its members, and its figures, follow."""
         parameters = {"master_id": master_id}
@@ -195,6 +202,9 @@ class MasterRecording(Figures):
 
 
 _WAS_MEASURED = "SELECT measured FROM frames WHERE frame_id = :frame_id"
+# What a frame shows against a master is no part of a chart.
+_FIGURES_SHOWN = """SELECT name, plane, channel, value FROM metrics
+    WHERE frame_id = :frame_id AND name NOT GLOB '*_from_master_*' ORDER BY name, plane, channel"""
 _MEASURED = """UPDATE frames SET measured = 1, measured_job = :job_id, stale = 0, retry_at = NULL, changed_at = :now,
     state = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN 'done' ELSE state END,
     detail = CASE WHEN superseded_by IS NULL AND state <> 'quarantined' THEN '' ELSE detail END,
