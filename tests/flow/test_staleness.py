@@ -12,9 +12,9 @@ from datetime import timedelta
 
 import pytest
 
-from ingestd.doors.catalogue import Catalogue, staleness
-from ingestd.records import Group, Kind, Reach, Standing
-from ingestd.rules import groups
+from ingestd.doors.catalogue import Catalogue, epochs, staleness
+from ingestd.records import Break, Group, Kind, Reach, Standing
+from ingestd.rules import groups, windows
 from ingestd.rules.matching import reach_rule
 from ingestd.rules.planning.desk import Desk
 from ingestd.rules.planning.lights import plan_light
@@ -30,6 +30,7 @@ SETTINGS = parse_settings(
     }
 )
 OWN, LARGER = configuration(window=(10, 20)), configuration(window=(0, 20), width_px=775, height_px=800)
+SETUP = windows.setup_of(OWN.key())
 TEMPERATURES = (-10.0, -10.0, -10.0, -10.4, -10.5, None)
 EXPOSURES = (60.0, 60.0, 60.0, 30.0, 120.0, 300.0, None)
 SEEDS, STEPS, LIGHTS = range(4), 50, 15
@@ -86,7 +87,8 @@ class World:
 
     def change(self):
         """Let one thing change."""
-        what = self.chance.choice(("master", "master", "settle", "grade", "decide", "light"))
+        usual = ("master", "master", "settle", "grade", "decide", "light")
+        what = self.chance.choice((*usual, *usual, "limit", "break"))
         if what == "master" or not self.masters:
             self.new_master()
         elif what == "light":
@@ -96,9 +98,24 @@ class World:
         elif what == "grade":
             made = self.chance.choice(self.masters)
             self.catalogue.record_standing(Standing(made.master_id, "", self.chance.choice(groups.GRADES), ""), NOW)
+        elif what == "limit":
+            made = self.chance.choice(self.masters)
+            ends = (self.chance.choice((None, at + timedelta(days=self.chance.randrange(-9, 9))))
+                    for at in (made.first_obs, made.last_obs))  # fmt: skip
+            self.catalogue.limit_masters([made.master_id], *ends, "", NOW)
+        elif what == "break":
+            self.break_epochs()
         else:
             decision = self.chance.choice(("pinned", "rejected", "restored", "restored"))
             self.catalogue.decide_masters([self.chance.choice(self.masters).master_id], decision, "", NOW)
+
+    def break_epochs(self):
+        """Let other nights begin an epoch, or be suspected of it, or be undone."""
+        found = [
+            Break("main", SETUP, f"2026-01-{day:02d}", "", self.chance.choice(("detected", "suspected", "undone")), "")
+            for day in sorted(self.chance.sample(range(4, 27), self.chance.choice((0, 1, 1, 2))))
+        ]
+        self.catalogue.record_breaks("main", SETUP, found, NOW)
 
     def check(self):
         """Count the frames that were not marked though another product is due."""
@@ -210,4 +227,9 @@ def test_broken_reach_is_caught(tmp_path, broken):
 def test_query_without_one_of_its_conditions_is_caught(tmp_path, monkeypatch, condition):
     assert condition in staleness._NOT_OUTRANKED
     monkeypatch.setattr(staleness, "_NOT_OUTRANKED", staleness._NOT_OUTRANKED.replace(condition, ""))
+    assert any(run(tmp_path, seed, reach_rule(SETTINGS)).missed for seed in range(12))
+
+
+def test_break_that_marks_no_frames_is_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(epochs, "_MARK_LIGHTS", f"{epochs._MARK_LIGHTS} AND 0")
     assert any(run(tmp_path, seed, reach_rule(SETTINGS)).missed for seed in range(12))
