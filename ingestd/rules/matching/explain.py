@@ -69,6 +69,10 @@ def _named(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(FieldVerdict._fields, field, strict=True)) for field in candidate["fields"]]
 
 
+_UNITS = {"ccd_temp_c": "C", "exposure_s": "s", "obs_start": "h"}
+"""Units of the numbers in a field."""
+
+
 # --- for people -------------------------------------------------------------------------------------------------------
 
 
@@ -103,14 +107,17 @@ def _field_words(
     fits: bool,
 ) -> str:
     """Return one field in a line."""
-    words = [f"{'ok' if fits else 'NO':3}{field:13} frame {_value(frame)}, master {_value(master)}"]
+    unit = _UNITS.get(field, "")
+    words = [f"{'ok' if fits else 'NO':3}{field:13} frame {_value(frame, unit)}, master {_value(master, unit)}"]
     if difference is not None:
-        words.append(f"difference {_value(difference)}")
+        words.append(f"difference {_value(difference, unit)}")
     if tolerance is not None:
-        words.append(f"tolerance {_value(tolerance)}")
+        words.append(f"tolerance {_value(tolerance, unit)}")
     return ", ".join(words)
 
 
-def _value(value: float | str | None) -> str:
-    """Return a value of a field."""
-    return "none" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+def _value(value: float | str | None, unit: str) -> str:
+    """Return a value of a field; what has a unit is a measurement, and needs no more digits than a person reads."""
+    if value is None or isinstance(value, str):
+        return value or "none"
+    return f"{value:.6g} {unit}" if unit else f"{value:.10g}"
