@@ -128,7 +128,7 @@ def test_toml_error_names_file_and_line(tmp_path):
 
 
 def test_missing_file_is_said(tmp_path):
-    with pytest.raises(SettingsInvalid, match="cannot be read"):
+    with pytest.raises(SettingsInvalid, match="there is no such file"):
         load_settings(tmp_path / "none.toml")
 
 

@@ -27,6 +27,9 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        todo = "`ingestd init DIRECTORY` writes one for the frames there, --config names another"
+        raise SettingsInvalid(f"{path}: there is no such file. {todo}") from error
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise SettingsInvalid(f"{path}: cannot be read: {why}. Name another file with --config") from error
