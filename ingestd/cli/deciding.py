@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import TIME, config_option, json_option, settings_of
+from ingestd.cli.options import TIME, as_recorded, config_option, json_option, settings_of
 from ingestd.cli.tables import print_rows
 
 _COLUMNS = {
@@ -123,8 +122,9 @@ def _decide(
     more: Mapping[str, str | None] | None = None,
 ) -> None:
     """Have the decision recorded, by the daemon if one runs, and say what follows."""
-    request: dict[str, Any] = {"command": command, "names": list(names), "reason": reason, **(more or {})}
-    answer = daemon.command(settings_of(context, config), request)
+    settings = settings_of(context, config)
+    recorded = [as_recorded(name, settings) for name in names]
+    answer = daemon.command(settings, {"command": command, "names": recorded, "reason": reason, **(more or {})})
     if not answer.get("ok"):
         raise click.ClickException(str(answer.get("error")))
     counts = [(answer.get("frames", 0), "frame"), (answer.get("masters", 0), "master")]

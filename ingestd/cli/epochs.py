@@ -8,7 +8,7 @@ import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.options import check_camera, config_option, config_path, json_option, settings_of
 from ingestd.cli.tables import print_rows
 
 _COLUMNS = {
@@ -38,9 +38,13 @@ def epochs(context: click.Context, config: str | None, *, camera: str | None, as
     light; the next night with biases shows it, or you say so.
     """
     if context.invoked_subcommand is not None:
+        context.find_root().obj = str(config_path(context, config))
         return
-    with open_catalogue(settings_of(context, config).catalogue_path) as catalogue:
+    settings = settings_of(context, config)
+    with open_catalogue(settings.catalogue_path) as catalogue:
         rows = catalogue.break_rows(camera=camera)
+    if not rows:
+        check_camera(settings, camera)
     print_rows(rows, _COLUMNS, as_json=as_json, empty="One epoch: no break was seen.")
 
 

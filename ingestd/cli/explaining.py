@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, printable, settings_of
+from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.flow.surveying import read_sample
 from ingestd.records import FrameRecord
 from ingestd.rules.matching import explain_lines, with_named_fields
@@ -51,7 +51,7 @@ def explain(context: click.Context, config: str | None, *, file: str, every_fiel
     """
     settings = settings_of(context, config)
     with open_catalogue(settings.catalogue_path) as catalogue:
-        found = [_described(catalogue, row, settings) for row in catalogue.find_frames(file)]
+        found = [_described(catalogue, row, settings) for row in catalogue.find_frames(as_recorded(file, settings))]
     if not found:
         raise click.ClickException(
             f"{file}: not in the catalogue. Is it below a directory of a [[camera]], and named .fits, .fit or .fts?"

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, printable, settings_of
+from ingestd.cli.options import check_target, config_option, json_option, night_option, printable, settings_of
 from ingestd.cli.tables import table
 from ingestd.doors.catalogue import Exported
 from ingestd.metrics import METRICS
@@ -77,7 +77,7 @@ def query(
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
 @click.option("--camera", help="Name of a [[camera]].")
-@click.option("--night", help="YYYY-MM-DD: the date on which the night began.")
+@night_option
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Of frames.")
 @click.option("--metric", type=click.Choice([row.name for row in METRICS]), metavar="NAME", help="Of quality figures.")
 @click.pass_context
@@ -96,6 +96,8 @@ def export(
 ) -> None:
     """Write frames, masters or quality figures to a file, row by row, the oldest observation first."""
     settings = settings_of(context, config)
+    if output not in (None, "-"):
+        check_target(Path(str(output)), settings.roots)
     with open_catalogue(settings.catalogue_path) as catalogue:
         try:
             rows = catalogue.exported(what, kind=kind, camera=camera, night=night, state=state, metric=metric)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ingestd import daemon
-from ingestd.cli.options import json_option, printable
+from ingestd.cli.options import check_target, json_option, printable
 from ingestd.cli.picturing import frame_text, set_text
 from ingestd.jobs import inspecting
 from ingestd.jobs.inspecting import FrameSet, LookedFrame, PlaneFigures, Request, Sets, Unread
@@ -128,8 +128,7 @@ def _check_targets(images: _Images, files: Sequence[Path]) -> None:
     if len({target.resolve() for target in targets}) < len(targets):
         raise click.ClickException("--mean and --std name the same file")
     for target in targets:
-        if folders.intersection(target.resolve().parents):
-            raise click.ClickException(f"{target} lies beside raw frames, where nothing is written: name another place")
+        check_target(target, folders)
         if target.exists():
             raise click.ClickException(f"{target} exists; name another file")
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ingestd.api import Catalogue, open_catalogue
-from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.options import check_camera, check_target, config_option, json_option, settings_of
 from ingestd.cli.tables import table
 from ingestd.jobs import badpixels as jobs
 from ingestd.jobs.badpixels import BadPixels
@@ -52,10 +52,14 @@ def badpixels(
     frame of that configuration.
     """
     settings = settings_of(context, config)
-    if out is not None and out.exists():
-        raise click.ClickException(f"{out}: there is a file already. Remove it, or name another.")
+    if out is not None:
+        check_target(out, settings.roots)
+        if out.exists():
+            raise click.ClickException(f"{out}: there is a file already. Remove it, or name another.")
     with open_catalogue(settings.catalogue_path) as catalogue:
         found = _found(catalogue, settings, camera, setup)
+    if not found:
+        check_camera(settings, camera)
     if out is not None:
         _write(out, found)
     if as_json:

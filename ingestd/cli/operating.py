@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ingestd import daemon
-from ingestd.cli.options import config_option, settings_of
+from ingestd.cli.options import as_recorded, config_option, settings_of
 
 
 @click.command()
@@ -21,9 +21,10 @@ def requeue(context: click.Context, config: str | None, *, frames: tuple[str, ..
     if bool(frames) == everything:
         raise click.UsageError("Name frames, or give --all.")
     settings = settings_of(context, config)
-    request = {"command": "requeue", "frames": None if everything else list(frames)}
+    request = {"command": "requeue", "frames": None if everything else [as_recorded(it, settings) for it in frames]}
     answer = daemon.command(settings, request)
     if not answer.get("ok"):
         raise click.ClickException(str(answer.get("error")))
+    frames_due = f"{answer['frames']} frame{'' if answer['frames'] == 1 else 's'}"
     nights = f" and the masters of {answer['nights']} nights" if answer.get("nights") else ""
-    click.echo(f"Due again: {answer['frames']} frames{nights}. A running daemon begins at once, else `ingestd scan`.")
+    click.echo(f"Due again: {frames_due}{nights}. A running daemon begins at once, else `ingestd scan`.")

@@ -1,11 +1,12 @@
-"""What commands share: the settings file before or after the command, JSON, logs."""
+"""What commands share: the settings file before or after the command, names of frames and places, JSON, logs."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = "config.toml"
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+LIMIT = click.IntRange(min=1)
 _LONGEST_MESSAGE = 2000
 
 
@@ -25,6 +27,20 @@ def config_option(command: Command) -> Command:
     return click.option("--config", metavar="FILE", default=None, help=f"Settings file.  [default: {DEFAULT_CONFIG}]")(
         command
     )
+
+
+def night_option(command: Command) -> Command:
+    """Add ``--night YYYY-MM-DD``."""
+    words = "The date on which the night began."
+    return click.option("--night", metavar="YYYY-MM-DD", callback=_as_night, help=words)(command)
+
+
+def _as_night(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the date as the catalogue has it."""
+    try:
+        return None if value is None else date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no date; write it as 2026-01-15") from None
 
 
 def json_option(command: Command) -> Command:
@@ -40,6 +56,31 @@ def config_path(context: click.Context, config: str | None) -> Path:
 def settings_of(context: click.Context, config: str | None) -> Settings:
     """Return the settings that a command works with."""
     return load_settings(config_path(context, config))
+
+
+def check_camera(settings: Settings, camera: str | None) -> None:
+    """Refuse a camera that the settings do not have: for a command that found nothing of it."""
+    names = [it.name for it in settings.camera]
+    if camera is not None and camera not in names:
+        raise click.ClickException(f"no [[camera]] is called {camera!r}; in the settings: {', '.join(names)}")
+
+
+def check_target(target: Path, raw: Iterable[Path]) -> None:
+    """Refuse to write into a directory of raw frames or below it, or into one that is not there."""
+    folder = target.resolve().parent
+    if {it.resolve() for it in raw} & {folder, *folder.parents}:
+        raise click.ClickException(f"{target} lies beside raw frames, where nothing is written: name another place")
+    if not folder.is_dir():
+        raise click.ClickException(f"{target}: there is no directory {folder}. Make it, or name another place.")
+
+
+def as_recorded(name: str, settings: Settings) -> str:
+    """Return the path of a file as the catalogue has it, absolute or from ``paths.data``; other names as they are."""
+    path = Path(os.path.abspath(name))  # noqa: PTH100 - links of the directories stay as the settings have them
+    if os.sep not in name or not path.is_file():
+        return name
+    data = settings.data_dir.absolute()
+    return str(path.relative_to(data) if path.is_relative_to(data) else path)
 
 
 def set_up_logging(log: Log) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from ingestd.api import SensorHistory, open_catalogue, sensor_history
-from ingestd.cli.options import config_option, json_option, settings_of
+from ingestd.cli.options import check_camera, config_option, json_option, settings_of
 from ingestd.cli.tables import table
 
 _COLUMNS = {
@@ -34,8 +34,11 @@ def sensor(
 
     From all nights in the database, with errors; or why a figure cannot be told.
     """
-    with open_catalogue(settings_of(context, config).catalogue_path) as catalogue:
+    settings = settings_of(context, config)
+    with open_catalogue(settings.catalogue_path) as catalogue:
         found = sensor_history(catalogue, camera=camera, reference_c=temperature)
+    if not found:
+        check_camera(settings, camera)
     if as_json:
         click.echo(json.dumps([_as_json(history) for history in found], indent=2, ensure_ascii=False))
     elif not found:

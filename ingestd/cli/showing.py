@@ -12,7 +12,7 @@ from ingestd import daemon
 from ingestd.api import open_catalogue
 from ingestd.cli.adopting import add
 from ingestd.cli.deciding import valid
-from ingestd.cli.options import config_option, config_path, json_option, settings_of
+from ingestd.cli.options import LIMIT, check_camera, config_option, config_path, json_option, night_option, settings_of
 from ingestd.cli.tables import print_rows, table
 from ingestd.doors.control import lock_holder
 from ingestd.metrics import METRICS
@@ -61,6 +61,9 @@ _MASTER_FIELDS = (
     "current",
     "night",
     "provenance",
+    "decision",
+    "valid_from",
+    "valid_until",
 )
 _MASTER_COLUMNS = {
     "kind": "kind",
@@ -95,8 +98,8 @@ _QA_COLUMNS = {
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
 @click.option("--state", type=click.Choice([state.value for state in State]))
 @click.option("--camera", help="Name of a [[camera]].")
-@click.option("--night", help="YYYY-MM-DD: the date on which the night began.")
-@click.option("--limit", default=-1, help="Only the newest N.")
+@night_option
+@click.option("--limit", type=LIMIT, metavar="N", help="Only the newest N.")
 @click.pass_context
 def frames(
     context: click.Context,
@@ -107,11 +110,14 @@ def frames(
     state: str | None,
     camera: str | None,
     night: str | None,
-    limit: int,
+    limit: int | None,
 ) -> None:
     """List frames and files still arriving, with their states."""
-    with _reader(settings_of(context, config)) as catalogue:
-        rows = catalogue.frame_rows(kind=kind, state=state, camera=camera, night=night, limit=limit)
+    settings = settings_of(context, config)
+    with _reader(settings) as catalogue:
+        rows = catalogue.frame_rows(kind=kind, state=state, camera=camera, night=night, limit=limit or -1)
+    if not rows:
+        check_camera(settings, camera)
     print_rows(_only(rows, _FRAME_FIELDS), _FRAME_COLUMNS, as_json=as_json, empty="No frames.")
 
 
@@ -132,11 +138,15 @@ def masters(
     if context.invoked_subcommand is not None:
         context.find_root().obj = str(config_path(context, config))
         return
-    with _reader(settings_of(context, config)) as catalogue:
+    settings = settings_of(context, config)
+    with _reader(settings) as catalogue:
         rows = catalogue.master_rows(all=show_all, kind=kind, camera=camera)
+    if not rows:
+        check_camera(settings, camera)
     rows = [{**row, "current": bool(row["current"])} for row in rows]
     if not as_json:  # a table has room for what speaks against a master, not for what agrees
         rows = [row if row["comparison_grade"] != GRADES[0] else {**row, "comparison": ""} for row in rows]
+        rows = [{**row, "provenance": _origin(row)} for row in rows]
     print_rows(_only(rows, _MASTER_FIELDS), _MASTER_COLUMNS, as_json=as_json, empty="No masters.")
 
 
@@ -150,7 +160,7 @@ masters.add_command(valid)
 @click.option("--metric", type=click.Choice([row.name for row in METRICS]), metavar="NAME", help="Only this figure.")
 @click.option("--camera", help="Name of a [[camera]].")
 @click.option("--latest", is_flag=True, help="Only the newest value of each figure.")
-@click.option("--limit", default=-1, help="Only the newest N.")
+@click.option("--limit", type=LIMIT, metavar="N", help="Only the newest N.")
 @click.pass_context
 def qa(
     context: click.Context,
@@ -160,14 +170,17 @@ def qa(
     metric: str | None,
     camera: str | None,
     latest: bool,
-    limit: int,
+    limit: int | None,
 ) -> None:
     """List quality figures, the newest first.
 
     Bias level, read noise, dark rate, gain, sky and more.
     """
-    with _reader(settings_of(context, config)) as catalogue:
-        rows = catalogue.qa_rows(metric=metric, camera=camera, latest=latest, limit=limit)
+    settings = settings_of(context, config)
+    with _reader(settings) as catalogue:
+        rows = catalogue.qa_rows(metric=metric, camera=camera, latest=latest, limit=limit or -1)
+    if not rows:
+        check_camera(settings, camera)
     print_rows(rows, _QA_COLUMNS, as_json=as_json, empty="No quality figures yet.")
 
 
@@ -235,6 +248,12 @@ def check(context: click.Context, config: str | None) -> None:
 def show(context: click.Context, config: str | None) -> None:
     """Print the effective values of all settings, defaults included, as JSON."""
     click.echo(json.dumps(dataclasses.asdict(settings_of(context, config)), indent=2))
+
+
+def _origin(row: dict[str, Any]) -> str:
+    """Return where a master comes from, and what an operator decided about it."""
+    is_limited = row["valid_from"] or row["valid_until"]
+    return ", ".join(filter(None, (row["provenance"], row["decision"], "limited" if is_limited else "")))
 
 
 def _reader(settings: Settings) -> Any:  # noqa: ANN401 - a Catalogue, which only doors and api name

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 
 from ingestd.api import Catalogue, open_catalogue
-from ingestd.cli.options import config_option, json_option, printable, settings_of
+from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.doors.catalogue import Result
 from ingestd.flow import verifying
 from ingestd.flow.verifying import Verification
@@ -61,7 +61,7 @@ def _named(catalogue: Catalogue, settings: Settings, names: tuple[str, ...]) -> 
     """Return what is meant by names, each once."""
     found: dict[str, Result] = {}
     for name in names:
-        results = verifying.find(catalogue, settings, name)
+        results = verifying.find(catalogue, settings, as_recorded(name, settings))
         if not results:
             raise click.ClickException(
                 f"{name}: no master or product of this name. `ingestd masters` and `ingestd frames --json` list them."

@@ -1,0 +1,80 @@
+"""What a person meets on the first day: slips of the pen are told, files are found by the path that the shell gives."""
+
+import pytest
+
+from ingestd.errors import SettingsInvalid
+from tests.scanned import Scanned
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    place = Scanned(tmp_path_factory.mktemp("first"))
+    place.night(lights=1)
+    place.scan()
+    return place
+
+
+def test_without_settings_the_command_that_writes_them_is_named(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = place.run("status", "--config", "none.toml")
+    assert isinstance(result.exception, SettingsInvalid)
+    assert str(result.exception).startswith("none.toml: there is no such file. `ingestd init DIRECTORY` writes one")
+
+
+def test_a_frame_is_found_by_its_path_from_here(place, monkeypatch):
+    monkeypatch.chdir(place.directory)
+    path = place.json("frames", "--kind", "light")[0]["path"]
+    relative = f"./incoming/{path.rpartition('/')[2]}"
+    assert [row["path"] for row in place.json("explain", relative)] == [path]
+    assert place.output("requeue", relative).startswith("Due again: 1 frame.")
+
+
+def test_a_master_is_found_by_its_path_from_here_and_shows_what_was_decided(place, monkeypatch):
+    monkeypatch.chdir(place.directory)
+    flat = place.json("masters", "--kind", "flat")[0]["path"]
+    assert place.output("verify", f"data/{flat}").startswith("same")
+    for arguments in (("pin",), ("masters", "valid", "--until", "2026-02-01", "--reason", "dust")):
+        place.output(*arguments, f"data/{flat}")
+    assert "built, pinned, limited" in place.output("masters", "--kind", "flat")
+    (row,) = place.json("masters", "--kind", "flat")
+    assert (row["decision"], row["valid_from"], row["valid_until"]) == ("pinned", None, "2026-02-01T00:00:00.000Z")
+
+
+@pytest.mark.parametrize("command", ["frames", "masters", "qa", "epochs"])
+def test_a_camera_that_is_not_there_is_told(command, place):
+    result = place.run(command, "--camera", "main")
+    assert (result.exit_code, result.stderr) == (1, "Error: no [[camera]] is called 'main'; in the settings: camera1\n")
+
+
+@pytest.mark.parametrize("command", ["badpixels", "sensor"])
+def test_a_camera_as_argument_that_is_not_there_is_told(command, place):
+    assert "no [[camera]] is called 'main'" in place.run(command, "main").stderr
+
+
+@pytest.mark.parametrize("arguments", [("--night", "yesterday"), ("--night", "2026-13-01"), ("--limit", "0")])
+def test_what_is_no_night_or_number_is_refused(arguments, place):
+    result = place.run("frames", *arguments)
+    assert result.exit_code == 2
+    assert arguments[1] in result.stderr
+
+
+@pytest.mark.parametrize("command", [("badpixels", "--out"), ("export", "frames", "--output")])
+def test_nothing_is_written_beside_raw_frames_or_into_a_directory_that_is_not_there(command, place):
+    before = sorted(place.directory.rglob("*"))
+    for folder, why in (
+        ("incoming", "lies beside raw frames"),
+        ("incoming/new", "beside raw frames"),
+        ("no", "no directory"),
+    ):
+        result = place.run(*command, str(place.directory / folder / "map.fits"))
+        assert result.exit_code == 1
+        assert why in result.stderr
+    assert sorted(place.directory.rglob("*")) == before
+
+
+def test_settings_may_stand_between_epochs_and_its_command(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = place.output("epochs", "--config", str(place.config), "open", "2026-01-20", "--reason", "new amplifier")
+    assert text.startswith("Decided: open 2026-01-20, 1 set-up.")
+    result = place.run("epochs", "--config", "none.toml", "open", "2026-01-21", "--reason", "new amplifier")
+    assert isinstance(result.exception, SettingsInvalid)
