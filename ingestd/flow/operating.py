@@ -67,7 +67,10 @@ def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, An
         raise _Refused("frames must be a list of file names or frame ids")
     frame_ids = []
     for name in names:
-        found = {row["frame_id"] for row in catalogue.find_frames(str(name)) if row["frame_id"] is not None}
+        rows = catalogue.find_frames(str(name))
+        found = {row["frame_id"] for row in rows if row["frame_id"] is not None}
+        if not found and rows:
+            raise _Refused(f"{rows[0]['path']}: waiting, {rows[0]['reason']}: it is looked at again by itself")
         if not found:
             raise _Refused(f"no frame in the catalogue is called {str(name)[:_LONGEST_NAME]!r}")
         frame_ids += sorted(found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingestd.errors import SettingsInvalid
+from ingestd.errors import IngestdError, SettingsInvalid
 from tests.scanned import Scanned
 
 
@@ -38,6 +38,14 @@ def test_a_master_is_found_by_its_path_from_here_and_shows_what_was_decided(plac
     assert "built, pinned, limited" in place.output("masters", "--kind", "flat")
     (row,) = place.json("masters", "--kind", "flat")
     assert (row["decision"], row["valid_from"], row["valid_until"]) == ("pinned", None, "2026-02-01T00:00:00.000Z")
+
+
+def test_a_data_directory_that_is_a_file_is_told(tmp_path):
+    place = Scanned(tmp_path)
+    place.data.write_text("")
+    result = place.run("requeue", "--all")
+    assert isinstance(result.exception, IngestdError)
+    assert str(result.exception) == f"{place.data}: cannot be created: File exists"
 
 
 @pytest.mark.parametrize("command", ["frames", "masters", "qa", "epochs"])

@@ -138,6 +138,14 @@ def test_a_frame_whose_pixels_are_damaged_is_quarantined_by_the_worker(place):
     assert place.state(LIGHT) == ("provisional", "missing_master")
 
 
+def test_a_file_that_is_not_complete_need_not_be_requeued(place):
+    path = place.incoming / "cut.fits"
+    path.write_bytes(b"SIMPLE  =                    T".ljust(80))
+    place.run(5)
+    answer = place.command(command="requeue", frames=["cut.fits"])
+    assert answer == {"ok": False, "error": f"{path}: waiting, incomplete: it is looked at again by itself"}
+
+
 def test_a_quarantined_frame_can_be_requeued_and_is_quarantined_again(place):
     (place.incoming / "text.fits").write_bytes(b"not a FITS file at all\n" * 200)
     place.settle()

@@ -74,7 +74,7 @@ def lock_holder(path: Path) -> int | None:
     """Return the process id of the holder of a lock, 0 if it is held and the id cannot be read, None if it is free."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
