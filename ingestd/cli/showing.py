@@ -147,7 +147,9 @@ def masters(
     if not as_json:  # a table has room for what speaks against a master, not for what agrees
         rows = [row if row["comparison_grade"] != GRADES[0] else {**row, "comparison": ""} for row in rows]
         rows = [{**row, "provenance": _origin(row)} for row in rows]
-    print_rows(_only(rows, _MASTER_FIELDS), _MASTER_COLUMNS, as_json=as_json, empty="No masters.")
+    is_told = any(row["comparison"] for row in rows)
+    columns = {key: name for key, name in _MASTER_COLUMNS.items() if key != "comparison" or is_told}
+    print_rows(_only(rows, _MASTER_FIELDS), columns, as_json=as_json, empty="No masters.")
 
 
 masters.add_command(add)

@@ -50,8 +50,7 @@ def verify(
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(it) for it in found], indent=2, ensure_ascii=False))
     else:
-        for it in found:
-            click.echo(printable(_text(it)))
+        click.echo(printable("\n".join(map(_text, found))) or "There are no masters or products yet.")
     bad = sum(not it.is_good for it in found)
     if bad:
         raise click.ClickException(f"{bad} of {len(found)} could not be proven.")

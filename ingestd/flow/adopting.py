@@ -70,7 +70,10 @@ def prepare(
     cards = _cards(header, record)
     if example is None and catalogue is not None:  # a master of another ingestd names its configuration
         example = catalogue.example(record.camera, str(cards.get("CONFIG") or ""))
-    adoption = external.adopt(record, cards, told, settings, like=example)
+    try:
+        adoption = external.adopt(record, cards, told, settings, like=example)
+    except NotAdopted as error:
+        raise NotAdopted(f"{source}: {error}") from error
     notes = [*adoption.notes, *_check_shape(adoption.master, record, example, catalogue)]
     store.ensure_directory(settings.data_dir)
     try:

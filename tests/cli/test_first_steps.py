@@ -35,9 +35,18 @@ def test_a_master_is_found_by_its_path_from_here_and_shows_what_was_decided(plac
     assert place.output("verify", f"data/{flat}").startswith("same")
     for arguments in (("pin",), ("masters", "valid", "--until", "2026-02-01", "--reason", "dust")):
         place.output(*arguments, f"data/{flat}")
-    assert "built, pinned, limited" in place.output("masters", "--kind", "flat")
+    heading, line = place.output("masters", "--kind", "flat").splitlines()
+    assert "built, pinned, limited" in line
+    assert heading.endswith("path"), "no column for what speaks against a master where nothing does"
     (row,) = place.json("masters", "--kind", "flat")
     assert (row["decision"], row["valid_from"], row["valid_until"]) == ("pinned", None, "2026-02-01T00:00:00.000Z")
+
+
+def test_a_file_that_is_no_master_is_named(place):
+    path = place.json("frames", "--kind", "light")[0]["path"]
+    exception = place.run("masters", "add", path).exception
+    assert isinstance(exception, IngestdError)
+    assert str(exception).startswith(f"{path}: its header does not say whether it is a bias, a dark or a flat")
 
 
 def test_a_data_directory_that_is_a_file_is_told(tmp_path):
@@ -86,3 +95,9 @@ def test_settings_may_stand_between_epochs_and_its_command(place, tmp_path, monk
     assert text.startswith("Decided: open 2026-01-20, 1 set-up.")
     result = place.run("epochs", "--config", "none.toml", "open", "2026-01-21", "--reason", "new amplifier")
     assert isinstance(result.exception, SettingsInvalid)
+
+
+def test_an_empty_database_has_nothing_to_verify(tmp_path):
+    place = Scanned(tmp_path)
+    place.scan()
+    assert place.output("verify", "--all") == "There are no masters or products yet.\n"
