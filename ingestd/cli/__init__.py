@@ -1,10 +1,11 @@
 """The commands: parse, call, print, exit code.
 
 ``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
-scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why,
-``inspecting`` measures frames by hand (``picturing`` prints it), ``covering`` what to take, ``mapping`` the bad pixels,
-``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something, ``deciding`` takes the
-operator's word, ``epochs`` hears it on hardware, ``demonstrating`` is the demo, ``tables`` the looks.
+scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why, also of a
+master (``lineage``), ``inspecting`` measures frames by hand (``picturing`` prints it), ``covering`` what to take,
+``mapping`` the bad pixels, ``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something,
+``deciding`` takes the operator's word, ``epochs`` hears it on hardware, ``demonstrating`` is the demo, ``tables`` the
+looks.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 another process holds the data directory.
 """

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ingestd.api import open_catalogue
+from ingestd.cli.lineage import master_account, master_text
 from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.flow.surveying import read_sample
 from ingestd.records import FrameRecord
@@ -43,15 +44,21 @@ _FIELDS = (
 @json_option
 @click.pass_context
 def explain(context: click.Context, config: str | None, *, file: str, every_field: bool, as_json: bool) -> None:
-    """Say why: the kind of FILE, its masters, its steps.
+    """Say why: the kind of FILE, its masters, its steps; or what a master is made of.
 
     Where each field comes from, what to write in config.toml for one that is missing, and why each master was chosen
-    or rejected.
-    FILE is a path, a file name, or the first digits of a frame id.
+    or rejected. Of a master: its members, frames that were left out and why, its grade, what it serves.
+    FILE is a path, a file name, or the first digits of the id of a frame or master.
     """
     settings = settings_of(context, config)
+    name = as_recorded(file, settings)
     with open_catalogue(settings.catalogue_path) as catalogue:
-        found = [_described(catalogue, row, settings) for row in catalogue.find_frames(as_recorded(file, settings))]
+        found = [_described(catalogue, row, settings) for row in catalogue.find_frames(name)]
+        masters = [] if found else [master_account(catalogue, row, settings) for row in catalogue.find_masters(name)]
+    if masters:
+        whole = json.dumps(masters, indent=2, default=str)
+        click.echo(whole if as_json else "\n\n".join(printable(master_text(master)) for master in masters))
+        return
     if not found:
         raise click.ClickException(
             f"{file}: not in the catalogue. Is it below a directory of a [[camera]], and named .fits, .fit or .fts?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.rows import decode_path, encode_path
@@ -46,6 +46,26 @@ class Results(Reading):
         """Return every current master and product, masters first."""
         return self._results(_CURRENT, {})
 
+    def lineage(self, master_id: str, first_night: str) -> dict[str, Any]:
+        """Return what a master is made of, and what of its group it is not made of, each list in order of time.
+
+        Parameters
+        ----------
+        master_id : str
+        first_night : str
+            Where its window begins.
+
+        Returns
+        -------
+        dict
+            ``members``, ``left_out`` (frames, with what keeps them out), ``parents`` (masters), ``products`` (how many
+            current ones were made with it).
+        """
+        key: dict[str, object] = {"master_id": master_id, "first_night": first_night}
+        lists = {"members": _MEMBERS, "left_out": _LEFT_OUT, "parents": _PARENTS}
+        found: dict[str, Any] = {name: [dict(row) for row in self._rows(sql, key)] for name, sql in lists.items()}
+        return found | {"products": self._value(_PRODUCTS_MADE, key)}
+
     def _results(self, sql: str, parameters: dict[str, object]) -> list[Result]:
         """Return the results of a query."""
         return [_result(row) for row in self._rows(sql, parameters)]
@@ -77,3 +97,22 @@ _BY_ID = f"""{_MASTERS} WHERE master_id >= :id AND master_id < :id || 'g'
 _BY_FRAME = f"{_PRODUCTS} WHERE current = 1 AND frame_id IN {_FRAMES} ORDER BY path"
 _CURRENT = f"""{_MASTERS} WHERE current = 1 AND pruned_at IS NULL
     UNION ALL {_PRODUCTS} WHERE current = 1 AND pruned_at IS NULL ORDER BY what, path"""
+_MEMBERS = """SELECT f.frame_id,
+        (SELECT s.path FROM sightings s WHERE s.frame_id = f.frame_id
+        ORDER BY s.gone_at IS NULL DESC, s.first_seen DESC, s.sighting_id DESC LIMIT 1) AS path,
+        f.night, f.obs_start, f.exposure_s, f.ccd_temp_c
+    FROM members JOIN frames f USING (frame_id) WHERE master_id = :master_id ORDER BY f.obs_start, f.frame_id"""
+_LEFT_OUT = """SELECT f.frame_id,
+        (SELECT s.path FROM sightings s WHERE s.frame_id = f.frame_id
+        ORDER BY s.gone_at IS NULL DESC, s.first_seen DESC, s.sighting_id DESC LIMIT 1) AS path,
+        f.night, f.obs_start, f.exposure_s, f.ccd_temp_c, f.state, f.reason,
+        f.detail, f.flags, f.screened, f.decision, f.live, f.superseded_by IS NOT NULL AS superseded
+    FROM masters m JOIN frames f ON f.camera = m.camera AND f.kind = m.kind AND f.configuration = m.configuration
+        AND f.group_filter = CASE m.kind WHEN 'flat' THEN ifnull(m.filter_name, '') ELSE '' END
+    WHERE m.master_id = :master_id AND f.night BETWEEN :first_night AND m.night
+    AND f.frame_id NOT IN (SELECT frame_id FROM members WHERE master_id = :master_id)
+    ORDER BY f.obs_start, f.frame_id"""
+_PARENTS = """SELECT m.master_id, m.kind, m.path FROM parents p JOIN masters m ON m.master_id = p.parent_id
+    WHERE p.master_id = :master_id ORDER BY p.position"""
+_PRODUCTS_MADE = """SELECT count(*) FROM used_masters JOIN reductions USING (reduction_id)
+    WHERE master_id = :master_id AND current = 1 AND pruned_at IS NULL"""

@@ -1,0 +1,119 @@
+"""What ``explain`` says of a master: what it is made of, what was left out and why, how good it is, what it serves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ingestd.records import Kind
+from ingestd.rules import clusters, groups
+from ingestd.settings import Rules, Settings
+
+_FLAWS = (
+    ("decision", "rejected", "rejected by an operator"),
+    ("state", "quarantined", "quarantined"),
+    ("live", 0, "the raw file is gone"),
+    ("superseded", 1, "the same pixels came again with another header"),
+)
+
+
+def master_account(
+    catalogue: Any,  # noqa: ANN401 - a Catalogue
+    row: dict[str, Any],
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return all that is known of one master: its row, its lineage, and why frames of its group are not in it."""
+    master_id, rules = row["master_id"], settings.rules_of(row["camera"])
+    first_night = groups.night_before(row["night"], rules.master(Kind(row["kind"])).window_d)
+    found = catalogue.lineage(master_id, first_night)
+    (listed,) = [it for it in catalogue.master_rows(all=True) if it["master_id"] == master_id]
+    left_out = [
+        {name: it[name] for name in ("frame_id", "path", "night", "obs_start")} | {"why": _why(it, listed, rules)}
+        for it in found["left_out"]
+    ]
+    return {
+        **listed,
+        "window": {"first_night": first_night, "last_night": row["night"]},
+        "frames": found["members"],
+        "left_out": left_out,
+        "parents": found["parents"],
+        "products": found["products"],
+        "decisions": catalogue.decisions(master_id=master_id),
+    }
+
+
+def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
+    """Return why a frame of the group and window of a master is no member of it."""
+    for name, value, words in _FLAWS:
+        if frame[name] == value:
+            return f"{words}: {frame['reason']}" if name == "state" else words
+    if frame["screened"] and frame["decision"] != "accepted":
+        return f"{frame['screened']}: {frame['detail']}" if frame["detail"] else str(frame["screened"])
+    if json.loads(frame["flags"]):
+        return ", ".join(json.loads(frame["flags"]))
+    if master["kind"] == "dark" and _is_apart(
+        frame["exposure_s"], master["exposure_s"], _exposure_limit(master, rules)
+    ):
+        return f"another exposure: {frame['exposure_s']} s"
+    if master["kind"] != "flat" and _is_apart(frame["ccd_temp_c"], master["ccd_temp_c"], 2 * groups.CLUSTER_TEMP_C):
+        return f"another temperature: {frame['ccd_temp_c']} C"
+    maximum = rules.master(Kind(master["kind"])).maximum
+    return f"not among the newest {maximum} of its temperature, exposure and hardware epoch"
+
+
+def _exposure_limit(master: dict[str, Any], rules: Rules) -> float:
+    """Return how far an exposure may be from that of a master dark, in seconds."""
+    limits = rules.matching.dark
+    return clusters.exposure_tolerance_s(
+        master["exposure_s"] or 0.0, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
+    )
+
+
+def _is_apart(own: float | None, other: float | None, limit: float) -> bool:
+    """Return whether two values differ by more than a limit, or only one of them is known."""
+    if own is None or other is None:
+        return own is not other
+    return clusters.distance(own, other) > limit
+
+
+def master_text(master: dict[str, Any]) -> str:
+    """Return the account for a person."""
+    window = master["window"]
+    state = "current" if master["current"] else "superseded"
+    lines = [
+        master["path"],
+        f"  {'master':14} {master['kind']}, {state}, {master['provenance']}; {master['master_id']}",
+        f"  {'camera':14} {master['camera']}: {master['configuration']}",
+        f"  {'conditions':14} {_conditions(master)}",
+        f"  {'observed':14} {master['first_obs']} to {master['last_obs']} UTC",
+        f"  {'window':14} nights {window['first_night']} to {window['last_night']}",
+        f"  {'grade':14} {master['grade']}, {master['members']} members",
+    ]
+    if master["comparison"]:
+        lines.append(f"  {'':14} {master['comparison_grade']}: {master['comparison']}")
+    lines += [f"  {'operator':14} {it['decision']} at {it['time']}: {it['reason']}" for it in master["decisions"]]
+    lines += [f"  {'made with':14} {it['kind']} {it['path']}" for it in master["parents"]]
+    lines.append(f"  {'serves':14} {_counted(master['products'], 'current product')}")
+    lines += [f"  {'member':14} {_frame(it)}" for it in master["frames"]]
+    lines += [f"  {'left out':14} {_frame(it)}: {it['why']}" for it in master["left_out"]]
+    return "\n".join(lines)
+
+
+def _conditions(master: dict[str, Any]) -> str:
+    """Return exposure, temperature and filter, as far as they are known."""
+    words = [
+        None if master["exposure_s"] is None else f"{master['exposure_s']:g} s",
+        None if master["ccd_temp_c"] is None else f"{master['ccd_temp_c']:.1f} C",
+        master["filter_name"],
+    ]
+    return ", ".join(it for it in words if it) or "-"
+
+
+def _frame(frame: dict[str, Any]) -> str:
+    """Return one frame in a line."""
+    return f"{frame['obs_start']} {frame['path'] or frame['frame_id'][:16]}"
+
+
+def _counted(number: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,46 @@
+"""``ingestd explain`` of a master: what it is made of, what was left out and why, what it serves."""
+
+import pytest
+
+from tests.scanned import NIGHT, Scanned
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a scanned night of 3 frames of each kind and 2 lights, one bias of which an operator rejected."""
+    place = Scanned(tmp_path_factory.mktemp("explained"))
+    paths = place.night(biases=4)
+    place.scan()
+    rejected = next(path for path in paths if path.name.startswith("bias"))
+    place.output("reject", rejected.name, "--reason", "shutter open")
+    place.scan()
+    return place, rejected.name
+
+
+def test_members_and_what_was_left_out_are_told(place):
+    place, rejected = place
+    (bias,) = place.json("masters", "--kind", "bias")
+    (told,) = place.json("explain", bias["master_id"][:8])
+    assert (told["grade"], len(told["frames"]), told["members"]) == ("orange", 3, 3)
+    assert told["window"]["last_night"] == NIGHT
+    (out,) = told["left_out"]
+    assert out["path"].endswith(rejected)
+    assert out["why"] == "rejected by an operator"
+
+
+def test_text_names_parents_and_what_is_served(place):
+    place, _ = place
+    (flat,) = place.json("masters", "--kind", "flat")
+    text = place.output("explain", flat["path"].rpartition("/")[2])
+    assert text.splitlines()[0] == flat["path"]
+    assert "  made with      bias masters/camera1/bias/" in text
+    assert "  serves         2 current products" in text
+    assert text.count("  member         ") == 3
+
+
+def test_json_and_text_name_the_same_frames(place):
+    place, _ = place
+    for row in place.json("masters"):
+        text = place.output("explain", row["master_id"])
+        (told,) = place.json("explain", row["master_id"])
+        assert all(frame["path"] in text for frame in [*told["frames"], *told["left_out"]])
