@@ -106,9 +106,17 @@ def test_command_prints_a_table_of_one_camera(place):
     ]  # fmt: skip
 
 
-def test_a_camera_that_measured_nothing(place):
-    assert place.output("sensor", "other") == "Nothing is measured yet.\n"
-    assert place.json("sensor", "other") == []
+def test_a_camera_that_measured_nothing(tmp_path):
+    place = Scanned(tmp_path)
+    place.scan()
+    assert place.output("sensor", "camera1") == "Nothing is measured yet.\n"
+    assert place.json("sensor", "camera1") == []
+
+
+def test_a_camera_that_is_not_in_the_settings_is_refused(place):
+    result = place.run("sensor", "other")
+    assert result.exit_code != 0
+    assert "no [[camera]] is called 'other'; in the settings: camera1" in result.output
 
 
 def test_a_rejected_frame_is_no_part_of_the_history(tmp_path):
