@@ -26,13 +26,12 @@ def master_account(
     master_id, rules = row["master_id"], settings.rules_of(row["camera"])
     first_night = groups.night_before(row["night"], rules.master(Kind(row["kind"])).window_d)
     found = catalogue.lineage(master_id, first_night)
-    (listed,) = [it for it in catalogue.master_rows(all=True) if it["master_id"] == master_id]
     left_out = [
-        {name: it[name] for name in ("frame_id", "path", "night", "obs_start")} | {"why": _why(it, listed, rules)}
+        {name: it[name] for name in ("frame_id", "path", "night", "obs_start")} | {"why": _why(it, row, rules)}
         for it in found["left_out"]
     ]
     return {
-        **listed,
+        **row,
         "window": {"first_night": first_night, "last_night": row["night"]},
         "frames": found["members"],
         "left_out": left_out,

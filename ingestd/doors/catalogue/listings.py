@@ -172,12 +172,11 @@ _FIND_BY_ID = f"""{_FRAME_COLUMNS} WHERE f.frame_id >= :id AND f.frame_id < :id 
 _FIND_ARRIVING = f"{_ARRIVING_COLUMNS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY path"
 _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
     member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes, provenance,
-    comparison, comparison_grade, compared_with, decision, valid_from, valid_until
+    comparison, comparison_grade, compared_with, decision, valid_from, valid_until, pruned_at
     FROM masters"""
 _FEWEST_DIGITS = 4
-_FIND_MASTERS = """SELECT master_id, kind, camera, night, path, current, decision, pruned_at FROM masters"""
-_FIND_MASTERS_BY_NAME = f"{_FIND_MASTERS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY master_id"
-_FIND_MASTERS_BY_ID = f"{_FIND_MASTERS} WHERE master_id >= :id AND master_id < :id || 'g' ORDER BY master_id"
+_FIND_MASTERS_BY_NAME = f"{_MASTER_LIST} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY master_id"
+_FIND_MASTERS_BY_ID = f"{_MASTER_LIST} WHERE master_id >= :id AND master_id < :id || 'g' ORDER BY master_id"
 _MASTER_ORDER = "ORDER BY camera, kind, configuration, filter_name, night, exposure_s, ccd_temp_c, master_id"
 _MASTER_FILTERS = {"kind": "kind = :kind", "camera": "camera = :camera"}
 _QA_LIST = "SELECT * FROM qa_list"
