@@ -41,7 +41,9 @@ def open_members(job: BuildMaster, limits: Limits, stack: ExitStack) -> list[Sou
     """Return the members of an order, opened and hashed; they are closed with the stack."""
 
     def enter(member: FrameInput) -> Source:
-        return member, stack.enter_context(opened(member, limits))
+        source = stack.enter_context(opened(member, limits))
+        source.check_content()
+        return member, source
 
     with threads.pool() as pool:
         return list(pool.map(enter, job.members))

@@ -216,8 +216,18 @@ def test_frame_with_other_content_is_changed(tmp_path):
     path = write(tmp_path / "a.fits", 16)
     record = record_of(path)
     write(path, 16, "OBJECT  = 'M13'")
-    with pytest.raises(FrameChanged, match="other content"):
-        fitsfile.FrameReader(path, record, LIMITS)
+    with pytest.raises(FrameChanged, match="other content"), fitsfile.FrameReader(path, record, LIMITS):
+        pass
+    with fitsfile.FrameReader(path, record_of(path), LIMITS) as frame:
+        frame.check_unchanged()
+
+
+def test_frame_with_other_content_is_changed_whatever_else_is_wrong_with_it(tmp_path):
+    path = write(tmp_path / "a.fits", 16)
+    record = record_of(path)
+    write(path, 16, "OBJECT  = 'M13'")
+    with pytest.raises(FrameChanged, match="other content"), fitsfile.FrameReader(path, record, LIMITS):
+        raise FrameRejected("shape", "as its rows seemed to say")
 
 
 @pytest.mark.parametrize("how", ["gone", "link", "directory"])

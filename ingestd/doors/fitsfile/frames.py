@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -26,7 +27,10 @@ _ALL_ONES = 0xFFFFFFFF
 
 
 class FrameReader:
-    """A raw frame opened by a worker: its bytes are hashed first, and must be those of the frame that was planned.
+    """A raw frame opened by a worker: its bytes are hashed, and must be those of the frame that was planned.
+
+    Use it as a context manager. The hash is found in another thread while the planes are read already;
+    ``check_unchanged`` waits for it, so call that before anything that was made of the planes is kept.
 
     Parameters
     ----------
@@ -47,7 +51,8 @@ class FrameReader:
     Raises
     ------
     FrameChanged
-        If the file is gone or its SHA-256 is not ``frame.frame_id``.
+        If the file is gone. Also from ``check_content``, ``check_unchanged`` and the end of the context, if its SHA-256
+        is not ``frame.frame_id``: then whatever else was wrong with its content is not told.
     FrameRejected
         ``corrupt``: a damaged gzip stream, a tile-compressed image that cannot be decoded or does not sum to its
         DATASUM, without which damage in it can pass for pixels.
@@ -61,40 +66,58 @@ class FrameReader:
 
     def __init__(self, path: Path, frame: FrameRecord, limits: Limits) -> None:
         self._path = path
+        self._frame_id = frame.frame_id
         self._fd = _open_again(path)
+        self._hasher = ThreadPoolExecutor(1, "raw-hash")
         try:
             self._stamp = stamp(self._fd)
-            self._check_content(frame.frame_id)
+            self._hash = self._hasher.submit(hash_bytes, self._fd)
             self.header = self._read_header(limits)
             self._source: Source = self._fd if self.header.container == "plain" else self._inflate(limits)
             self.doubts = [doubt for plane in frame.planes if (doubt := self._check_datasum(plane))]
             self.planes = [PlaneReader(self._source, plane) for plane in frame.planes]
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._end(error)
             raise
 
     def __enter__(self) -> Self:
         """Return the reader."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self.close()
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        """Check the content and close the file."""
+        self._end(error)
 
     def close(self) -> None:
         """Close the file; the planes can no longer be read."""
+        self._hasher.shutdown(wait=True, cancel_futures=True)
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def check_unchanged(self) -> None:
-        """Check, before a product is committed, that the file was not touched since its bytes were hashed.
+    def check_content(self) -> None:
+        """Wait for the hash of the file's bytes, and check it.
 
         Raises
         ------
         FrameChanged
-            If size, times or inode are no longer the same.
+            If it is not that of the frame.
+        OSError
+            If the file could not be read.
         """
+        found = self._hash.result()
+        if found != self._frame_id:
+            raise FrameChanged(f"{str(self._path)!r} has other content: {found[:8]} instead of {self._frame_id[:8]}")
+
+    def check_unchanged(self) -> None:
+        """Check, before a product is committed, the content, and that the file was not touched while it was read.
+
+        Raises
+        ------
+        FrameChanged
+            If the hash is not that of the frame, or size, times or inode are no longer the same.
+        """
+        self.check_content()
         if stamp(self._fd) != self._stamp:
             raise FrameChanged(f"{str(self._path)!r} was changed while it was read")
 
@@ -107,10 +130,13 @@ class FrameReader:
         end = next((n for n, image in enumerate(cards) if image.rstrip(b" \0") == b"END"), len(cards))
         return cards[:end]
 
-    def _check_content(self, frame_id: str) -> None:
-        found = hash_bytes(self._fd)
-        if found != frame_id:
-            raise FrameChanged(f"{str(self._path)!r} has other content: {found[:8]} instead of {frame_id[:8]}")
+    def _end(self, error: BaseException | None) -> None:
+        """Close; other bytes than planned are a change, whatever else may be wrong with them."""
+        try:
+            if error is None or isinstance(error, FrameRejected | ValueError):
+                self.check_content()
+        finally:
+            self.close()
 
     def _read_header(self, limits: Limits) -> FileHeader:
         try:

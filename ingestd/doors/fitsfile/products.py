@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _CHUNK_PX = 1 << 16
 _HASH_STEP_BYTES = 1 << 22
-_HASH_CHUNK_BYTES = 1 << 20
+_HASH_CHUNK_BYTES = 1 << 24
+"""Bytes hashed without the interpreter lock: for smaller ones the hash would wait for figures that hold it."""
+
 _SYNC_STEP_BYTES = 1 << 25
 """Bytes after which the disk is set to work: syncing 150 MB at the end takes a third as long as the reduction."""
 
@@ -96,6 +98,7 @@ class ProductWriter:
             self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._open_temporary()
             self._places, self._size = self._write_headers(hdus)
+            self._hash_buffer = bytearray(min(self._size, _HASH_CHUNK_BYTES))
         except OSError as error:
             self.abort()
             raise self._failure(error) from error
@@ -193,7 +196,10 @@ class ProductWriter:
                 self._temporary = name
 
     def _write_headers(self, hdus: Sequence[HduSpec]) -> tuple[list[_Place], int]:
-        """Write all headers and give the file its length; return where the images lie, and the length."""
+        """Write all headers and take the file's blocks; return where the images lie, and the length.
+
+        A full disk is known before any work is done, and blocks that are there already take half the time to write.
+        """
         places = []
         offset = 0
         for index, hdu in enumerate(hdus):
@@ -204,7 +210,7 @@ class ProductWriter:
             end = padded(offset + shape[0] * shape[1] * dtype.itemsize)
             places.append(_Place(offset, dtype, shape, end))
             offset = end
-        os.ftruncate(self._fd, offset)
+        os.posix_fallocate(self._fd, 0, offset)
         return places, offset
 
     def _announce(self) -> None:
@@ -224,12 +230,13 @@ class ProductWriter:
 
     def _hash_up_to(self, end: int) -> None:
         """Hash the file up to an offset, from where the last call ended."""
+        buffer = memoryview(self._hash_buffer)
         while self._hashed < end:
-            part = os.pread(self._fd, min(_HASH_CHUNK_BYTES, end - self._hashed), self._hashed)
-            if not part:
+            count = os.preadv(self._fd, [buffer[: end - self._hashed]], self._hashed)
+            if not count:
                 raise OSError(errno.EIO, "the temporary file became shorter")
-            self._hash.update(part)
-            self._hashed += len(part)
+            self._hash.update(buffer[:count])
+            self._hashed += count
 
     def _failure(self, error: OSError) -> ProductNotWritten:
         return ProductNotWritten(f"{self.path}: cannot be written: {error.strerror or error}")
