@@ -21,7 +21,7 @@ _SOURCE_SIGMA = 3.0
 _ROUNDS = 10
 _SETTLED = 1e-3
 _GROUP = 16
-_ENOUGH_PX = 1 << 22
+_ENOUGH_PX = 1 << 21
 
 
 _Block = tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -50,7 +50,7 @@ class SkyBoxes:
     gain_e_per_adu : float
         Gain of a frame that is already in electrons, so that the figures are in ADU; 1 for a frame in ADU.
     pixels : int
-        Of the whole frame: of a large one every second, third ... row of boxes is enough, some 262,144 boxes.
+        Of the whole frame: of a large one every second, third ... row of boxes is enough, some 131,072 boxes.
 
     Notes
     -----
