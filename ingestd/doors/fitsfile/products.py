@@ -160,10 +160,10 @@ class ProductWriter:
                 rows = place.contiguous + sum(last - first for first, last in place.ahead.items())
                 raise ValueError(f"{self.path.name}: {rows} of {place.shape[0]} rows of HDU {index} were written")
         try:
+            self._pending.append(self._syncer.submit(os.fsync, self._fd))
+            self._pending.append(self._hasher.submit(self._hash_up_to, self._size))
             for pending in self._pending:
                 pending.result()
-            self._hash_up_to(self._size)
-            os.fsync(self._fd)
             os.rename(self._temporary, self.path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             self._temporary = ""
             os.fsync(self._directory)
@@ -220,11 +220,10 @@ class ProductWriter:
             if place.contiguous < place.shape[0]:
                 ready = place.offset + place.contiguous * place.shape[1] * place.dtype.itemsize
                 break
-        is_end = ready == self._size > _HASH_STEP_BYTES
-        if ready - self._announced >= _HASH_STEP_BYTES or (is_end and self._announced < ready):
+        if ready - self._announced >= _HASH_STEP_BYTES:
             self._announced = ready
             self._pending.append(self._hasher.submit(self._hash_up_to, ready))
-        if self._unsynced >= _SYNC_STEP_BYTES or (is_end and self._size >= _SYNC_STEP_BYTES):
+        if self._unsynced >= _SYNC_STEP_BYTES:
             self._unsynced = 0
             self._pending.append(self._syncer.submit(os.fdatasync, self._fd))
 

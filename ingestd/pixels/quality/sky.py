@@ -24,8 +24,8 @@ _GROUP = 16
 _ENOUGH_PX = 1 << 21
 
 
-_Block = tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-"""Place of a block of rows, and of its boxes means, variances, and variances that the uncertainties predict."""
+_Block = tuple[int, NDArray[np.float32], NDArray[np.float32]]
+"""Place of a block of rows, its pixels, NaN where they are bad, and one uncertainty of each box or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class SkyBoxes:
 
     Notes
     -----
-    16 x less memory than the frame. Rows and columns beyond a multiple of four in a block are left out, and so is a box
-    with a masked or non-finite pixel.
+    Pixels are only copied while the blocks pass by, 2 million of a large frame. Rows and columns beyond a multiple of
+    four in a block are left out, and so is a box with a masked or non-finite pixel.
     """
 
     def __init__(self, gain_e_per_adu: float = 1.0, pixels: int = 0) -> None:
@@ -90,18 +90,10 @@ class SkyBoxes:
         cut = self._chosen(rows[:ny, :nx]).astype(np.float32)
         if mask is not None:
             cut[self._chosen(mask[:ny, :nx]) != 0] = np.nan
-        with np.errstate(invalid="ignore"):
-            difference = cut[1::2] - cut[0::2]
-            difference *= difference
-            sums = _across((cut[0::4] + cut[1::4]) + (cut[2::4] + cut[3::4]))
-            squares = _across(difference[0::2] + difference[1::2])
-        predicted = np.full(sums.shape, np.nan)
-        if uncertainty is not None:
-            step = _BOX * self._every
-            predicted = (uncertainty[1:ny:step, 1:nx:_BOX].astype(np.float64) / self._per_adu) ** 2
+        step = _BOX * self._every
+        sigma = np.empty((0, 0)) if uncertainty is None else uncertainty[1:ny:step, 1:nx:_BOX]
         place = len(self._blocks) if first_row is None else first_row
-        means, variances = sums / (_BOX * _BOX * self._per_adu), squares / (2 * _FREEDOM * self._per_adu**2)
-        self._blocks.append((place, means, variances, predicted))
+        self._blocks.append((place, cut, sigma.astype(np.float32)))
 
     def _chosen(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the rows of the boxes that are looked at, shape (multiple of 4, nx)."""
@@ -124,8 +116,13 @@ class SkyBoxes:
 
     def _measure(self) -> SkyFigures:
         """Return the figures of the boxes so far."""
-        ordered = sorted(self._blocks, key=itemgetter(0)) or [(0, *np.empty((3, 0, 0)))]
-        means, variances, predicted = (np.concatenate([block[i] for block in ordered]) for i in (1, 2, 3))
+        ordered = [_measured(cut, sigma) for _, cut, sigma in sorted(self._blocks, key=itemgetter(0))]
+        if not ordered:
+            raise ValueError("no rows to measure the sky")
+        means, variances, predicted = (np.concatenate([block[i] for block in ordered]) for i in range(3))
+        means /= self._per_adu
+        variances /= self._per_adu**2
+        predicted /= self._per_adu**2
         sky = _free_of_sources(means)
         kept = means[sky]
         level = Estimate(float(kept.mean()), float(kept.std()) / math.sqrt(kept.size))
@@ -267,6 +264,16 @@ def _boxes(frame: Frame) -> SkyBoxes:
     for rows in (frame,) if isinstance(frame, np.ndarray) else frame:
         boxes.add(rows)
     return boxes
+
+
+def _measured(cut: NDArray[np.float32], sigma: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    """Return means and variances of the boxes of a block, and the variances that uncertainties predict, NaN if none."""
+    with np.errstate(invalid="ignore"):
+        difference = cut[1::2] - cut[0::2]
+        difference *= difference
+        means = _across((cut[0::4] + cut[1::4]) + (cut[2::4] + cut[3::4])) / (_BOX * _BOX)
+        variances = _across(difference[0::2] + difference[1::2]) / (2 * _FREEDOM)
+    return means, variances, sigma.astype(np.float64) ** 2 if sigma.size else np.full(means.shape, np.nan)
 
 
 def _across(rows: NDArray[np.float32]) -> NDArray[np.float64]:
