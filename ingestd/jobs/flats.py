@@ -28,7 +28,7 @@ from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.inputs import calibration_of, planes_of, saturation_of
 from ingestd.jobs.measuring import figures, figures_if, known_or_none
-from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, nominal_gain
+from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, moderate, nominal_gain
 from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, parts_of, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
@@ -193,6 +193,7 @@ def _build_plane(
             for i, reader in enumerate(readers)
         ]
         master = combined(job, evened)
+    moderate(master, parts, len(sources))
     flat, error, mask = np.empty_like(master.mean), np.empty_like(master.error), master.mask
     deads, lows = [], []
     for number, part in enumerate(parts):

@@ -20,6 +20,7 @@ from ingestd.jobs.members import (
     coarse_deviation,
     combined,
     label_of,
+    moderate,
     nominal_gain,
     open_members,
     raw_samples,
@@ -130,6 +131,7 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
         and (words := disagreement(_LEVEL_WORDS, fact.level_adu, fact.read_noise_adu, fact.part, label))
     ]
     cards = headers.plane_cards(facts, label)
+    moderate(master, parts, len(sources))
     return BuiltPlane(master.mean, master.error, master.mask, tuple(metrics), cards, tuple(doubts))
 
 
@@ -184,6 +186,7 @@ def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     master = combined(job, _raw_readers(job, sources, index), least_deviation=coarse_deviation(sources, index))
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     parts = amplifiers_of(plane)
+    moderate(master, parts, len(sources))
     gains = [nominal_gain(job, index, part) for part in parts]
     mask = master.mask
     for part, gain in zip(parts, gains, strict=True):

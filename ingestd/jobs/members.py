@@ -16,6 +16,7 @@ from ingestd.jobs.parts import Part, amplifiers_of, raw_bands
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, Mask, RowReader
 from ingestd.pixels.combine import Combined, combine
+from ingestd.pixels.moderating import moderate_errors
 from ingestd.records import BuildMaster, FrameInput, Metric
 from ingestd.settings import Limits
 
@@ -63,6 +64,14 @@ def combined(
             parts=threads.THREADS,
             each=pool.map,
         )
+
+
+def moderate(master: Combined, parts: Sequence[Part], frames: int) -> None:
+    """Moderate the errors of a master of so many frames, each part by itself: they no longer tell a pixel's scatter."""
+    with threads.pool() as pool:
+        for part in parts:
+            mean, error, count = (part.of_image(0, plane) for plane in (master.mean, master.error, master.count))
+            moderate_errors(mean, error, count, frames, each=pool.map)
 
 
 def coarse_deviation(sources: Sequence[Source], index: int) -> float:

@@ -6,6 +6,7 @@ turns them into electrons; masks are uint8 with the bits of ``records.MaskBit``.
 
     blocks      RowReader: what every source of rows can do
     combine/    members -> master: clipped mean, standard error, count, mask
+    moderating  the standard error of a master of few frames: each pixel's own and that of its neighbourhood
     steps/      raw rows -> calibrated rows: the ordered table STEPS and the single pass over it
     cosmics/    cosmic rays in a single frame: exact, sparse L.A.Cosmic; a library of its own, no step yet
     quality/    one function for every row of ``metrics.METRICS``

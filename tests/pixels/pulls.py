@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.pixels.combine import Combined, combine
+from ingestd.pixels.moderating import moderate_errors
 from ingestd.pixels.quality import coarse_deviation
 from ingestd.pixels.steps import CalibratedReader, PlaneCalibration, flat_level, normalise_flat, reduce_plane
 from tests.pixels.array_reader import ArrayReader
@@ -58,6 +59,7 @@ class Sensor:
         pedestal = PlaneCalibration(bias=bias.mean, dark=dark.mean, dark_ratio=1.0 / dark_exposure_s)
         lamp = [CalibratedReader(self.expose(1.0, FLAT_E), pedestal) for _ in frames]
         lit = combine(lamp, sigma=5.0, scales=[1.0 / flat_level(reader) for reader in lamp])
+        moderate_errors(lit.mean, lit.error, lit.count, self.camera.frames)
         flat = normalise_flat(lit.mean, lit.error, floor=0.05)
         return PlaneCalibration(
             bias=bias.mean,
@@ -75,7 +77,9 @@ class Sensor:
 def combined(readers: list[ArrayReader]) -> Combined:
     """Return the master of raw frames as a worker combines it."""
     least = coarse_deviation(readers[0].array, readers[1].array)
-    return combine(readers, sigma=5.0, least_deviation=least)
+    master = combine(readers, sigma=5.0, least_deviation=least)
+    moderate_errors(master.mean, master.error, master.count, len(readers))
+    return master
 
 
 @lru_cache(maxsize=2)

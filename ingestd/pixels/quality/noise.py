@@ -224,22 +224,32 @@ def read_noise_electrons(read_noise: Estimate, gain: Estimate | float) -> Estima
     return read_noise.scaled(factor.value, factor.error or 0.0)
 
 
-def mean_variance(variances: NDArray[np.float64], freedom: int) -> tuple[float, int]:
+def variance_limit(freedom: int, sigma: float) -> float:
+    """Return what a sample variance over the true one exceeds as rarely as a normal variable so many sigma.
+
+    (1 - 2 / (9 f) + sigma sqrt(2 / (9 f)))^3 for f degrees of freedom (Wilson & Hilferty 1931).
+    """
+    ninth = 2.0 / (9.0 * freedom)
+    return (1.0 - ninth + sigma * math.sqrt(ninth)) ** 3
+
+
+def mean_variance(variances: NDArray[np.float64], freedom: int, *, sigma: float = _REJECT_SIGMA) -> tuple[float, int]:
     """Return the mean of sample variances without those that are too large, and how many were kept.
 
     Parameters
     ----------
     variances : array, shape (n,)
         Each with ``freedom`` degrees of freedom, hence distributed as sigma^2 chi^2 / freedom.
+    sigma : float, optional
+        How rare it is to be too large.
 
     Notes
     -----
-    Those above (1 - 2 / (9 f) + 5 sqrt(2 / (9 f)))^3 times the mean are left out (Wilson & Hilferty), until nothing
-    changes; that loses less than 1e-5 of a clean mean. Starts at the mean of all, not at their median: of few, coarsely
-    rounded samples most variances are 0.
+    Those above `variance_limit` times the mean are left out, until nothing changes; at 5 sigma that loses less than
+    1e-5 of a clean mean. Starts at the mean of all, not at their median: of few, coarsely rounded samples most
+    variances are 0.
     """
-    third = 2.0 / (9.0 * freedom)
-    limit = (1.0 - third + _REJECT_SIGMA * math.sqrt(third)) ** 3
+    limit = variance_limit(freedom, sigma)
     kept = variances
     mean = float(kept.mean())
     for _ in range(_MAX_ROUNDS):
