@@ -26,6 +26,7 @@ from ingestd.rules import groups
 
 _MAX_AMPLIFIERS = 64
 _LETTERS = {"bias": "B", "dark": "D", "flat": "F"}
+_MODERATED = "UNCERT: standard error of the mean, moderated by pixels around (README)"
 OURS = ("BUNIT", "CALSTAT", "PEDESTAL", "INGSTATE", "FRAMEID", "EGAIN", "RDNOISEA", "COSMICS", "COSMICNP")
 
 
@@ -62,7 +63,8 @@ def master_cards(job: BuildMaster) -> list[bytes]:
     parents = sorted({(m.kind.value, m.sha256) for member in job.members for m in member.masters})
     cards += [(f"MEMB{number:04d}", frame_id, "") for number, frame_id in enumerate(members, 1)]
     cards += [(f"PAR{number:05d}", f"{kind} {sha256}", "") for number, (kind, sha256) in enumerate(parents, 1)]
-    return [card(*entry) for entry in cards]
+    notes = [card("HISTORY", _MODERATED)] if len(job.members) > 1 else []
+    return [*(card(*entry) for entry in cards), *notes]
 
 
 def light_cards(job: BuildMaster) -> list[bytes]:

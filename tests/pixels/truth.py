@@ -1,6 +1,7 @@
 """How far estimators are from the truth: many nights of sensors that are known, one table of what was measured.
 
-``python -m tests.pixels.truth`` prints the bias of every estimator on every sensor. A `Case` says what is measured on a
+``python -m tests.pixels.truth`` prints the bias of every estimator on every sensor, and the pulls of reduced frames;
+with names of figures those alone, with ``pulls`` the pulls. A `Case` says what is measured on a
 `Night`, what is true, and, where a bias is known, how large it is by which formula. Another table of cases is measured
 by the same `measured`.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.pixels.combine import Combined, combine
+from ingestd.pixels.moderating import moderate_errors
 from ingestd.pixels.quality import coarse_deviation
 from ingestd.simulator.sensor import Sensor
 from tests.pixels.array_reader import ArrayReader
@@ -150,7 +152,10 @@ class Night:
 
 def combined(frames: Sequence[NDArray[np.uint16]]) -> Combined:
     """Return the master as a worker combines it."""
-    return combine([ArrayReader(frame) for frame in frames], sigma=5.0, least_deviation=coarse_deviation(*frames[:2]))
+    readers = [ArrayReader(frame) for frame in frames]
+    master = combine(readers, sigma=5.0, least_deviation=coarse_deviation(*frames[:2]))
+    moderate_errors(master.mean, master.error, master.count, len(frames))
+    return master
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +233,19 @@ def table(found: Sequence[Bias]) -> str:
 
 
 def main() -> None:
-    """Print the table of every estimator, and the known biases with their formulas."""
+    """Print the table of every estimator, the known biases with their formulas, and the pulls of reduced frames."""
+    from tests.pixels import pulls  # noqa: PLC0415 - only who asks for the tables needs them
     from tests.pixels.truth_cases import CASES  # noqa: PLC0415 - the cases are made of what this module offers
 
     wanted = sys.argv[1:]
     cases = [case for case in CASES if not wanted or case.name in wanted]
-    found = [it for subject in SUBJECTS for it in measured(cases, subject)]
-    found.sort(key=lambda it: [case.name for case in cases].index(it.case.name))
-    sys.stdout.write(table(found) + "\n\n")
-    sys.stdout.writelines(f"{case.name}: {case.formula}\n" for case in cases if case.formula)
+    if cases:
+        found = [it for subject in SUBJECTS for it in measured(cases, subject)]
+        found.sort(key=lambda it: [case.name for case in cases].index(it.case.name))
+        sys.stdout.write(table(found) + "\n\n")
+        sys.stdout.writelines(f"{case.name}: {case.formula}\n" for case in cases if case.formula)
+    if not wanted or "pulls" in wanted:
+        sys.stdout.write(pulls.table() + "\n")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ class Combined:
     """A master's pixels, each array of shape (ny, nx).
 
     ``mean`` float32; ``error`` float32, the standard error of the mean, s / sqrt(count) with s the ddof = 1 standard
-    deviation of the kept samples: NaN where fewer than two were kept; ``count`` uint16, samples kept; ``mask`` uint8:
+    deviation of the kept samples: NaN where fewer than two were kept (a master's file holds it moderated: see
+    ``pixels.moderating``); ``count`` uint16, samples kept; ``mask`` uint8:
     NO_DATA where none was kept (mean NaN), CLIPPED_MASTER where fewer than half of the frames or a single one of
     several were.
     """

@@ -116,7 +116,8 @@ def compare_flat(
     The ratio of both is divided by its median in each of 16 x 16 boxes (for each colour): lamps, twilight and the angle
     of a screen change what is smooth, and are none of the sensor's business. The noise of one frame is that of the
     members, mean over pixels of members x error^2 (`mean_variance`), which goes with the root of the level ratio: it is
-    counting noise. A single member tells none; then it is the clipped scatter of what remains.
+    counting noise. What clipping costs is in the errors of the master: of 3 members the noise is 12 % too large, of 5
+    6 %, of 10 1 %. A single member tells none; then it is the clipped scatter of what remains.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(frame, master, out=frame)

@@ -74,7 +74,7 @@ def flat_signal_to_noise_ratio(flat: NDArray[Any], error: NDArray[Any], members:
     Parameters
     ----------
     flat, error : arrays, shape (ny, nx)
-        Relative response and its standard error.
+        Relative response and its standard error, as combined or moderated.
     members : int
         How many frames the master is made of.
 
@@ -86,7 +86,7 @@ def flat_signal_to_noise_ratio(flat: NDArray[Any], error: NDArray[Any], members:
     Notes
     -----
     1 / sqrt(mean of (error / flat)^2) over the pixels of `sampled_rows`, without those that are too noisy
-    (`mean_variance`).
+    (`mean_variance`). Moderated errors have the same mean, with what clipping costs in it.
     """
     if members < 2:  # noqa: PLR2004 - scatter needs two
         raise ValueError("one flat tells no error")
