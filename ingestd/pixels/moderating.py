@@ -8,7 +8,7 @@ others. Neighbours are read by the same amplifier and mostly have the same noise
 
 The mean of the variances stays what it was, so that pulls of standard deviation 1 do not depend on d0, only their tails
 do. d0 is fixed: estimated from the spread of s**2, as Smyth does, it changed no standard deviation of pulls by more
-than 0.005, from sensors of equal pixels to such whose noise is log-normal with a sigma of 1.
+than 0.01, from sensors of equal pixels to such whose noise is log-normal with a sigma of 1.
 """
 
 from __future__ import annotations
