@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -69,13 +70,19 @@ def gain_of(job: ReduceFrame, index: int, number: int) -> float | None:
 
 
 def _read_noise_e(job: ReduceFrame, index: int, number: int) -> float | None:
-    """Return the read noise of an amplifier, electrons: of settings or header, or of the master bias in use."""
+    """Return the read noise of an amplifier, electrons: of settings or header, or of the master bias in use.
+
+    What is stated is taken as it is: who measures read noise has the step of the converter in it. That of the bias is
+    without, and a pixel has both.
+    """
     own, gain = _electronics(job, index, number), gain_of(job, index, number)
     stated = job.read_noise_e if own is None else own.read_noise_e
     if stated is not None or gain is None:
         return stated
     fact = _bias_fact(job, index, number)
-    return None if fact is None or fact.read_noise_adu is None else fact.read_noise_adu * gain
+    if fact is None or fact.read_noise_adu is None:
+        return None
+    return gain * math.hypot(fact.read_noise_adu, (fact.step_adu or 0.0) / math.sqrt(12.0))
 
 
 def _electronics(job: ReduceFrame, index: int, number: int) -> Electronics | None:

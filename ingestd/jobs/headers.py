@@ -84,13 +84,14 @@ def flat_cards(*, is_in_electrons: bool) -> list[bytes]:
 class AmplifierFacts:
     """What a master tells of one amplifier: name and place in its image, gain, and what its members showed.
 
-    ``level_adu`` is that of a bias, above its overscan where that was subtracted; it is told only where there is one.
-    What is None is not told.
+    ``step_adu`` is that of the converter, which is not in the read noise. ``level_adu`` is that of a bias, above its
+    overscan where that was subtracted; it is told only where there is one. What is None is not told.
     """
 
     part: Part
     gain_e_per_adu: float | None = None
     read_noise_adu: float | None = None
+    step_adu: float | None = None
     level_adu: float | None = None
 
 
@@ -98,7 +99,7 @@ def plane_cards(facts: Sequence[AmplifierFacts], hdu: int | None) -> list[bytes]
     """Return what is known of the amplifiers of one plane of a master, and of which HDU of the raw frames it is.
 
     One amplifier has plain keywords, several number theirs: CHAN01 and CHSEC01 (columns and rows of the master's
-    image), EGAIN01, RDNOIS01, BIASLV01.
+    image), EGAIN01, RDNOIS01, ADSTEP01, BIASLV01.
     """
     cards = [] if hdu is None else [card("RAWHDU", hdu, "HDU of the raw frames")]
     for number, fact in enumerate(facts, 1):
@@ -109,6 +110,8 @@ def plane_cards(facts: Sequence[AmplifierFacts], hdu: int | None) -> list[bytes]
         noise_word, level_word = (f"RDNOIS{suffix}", f"BIASLV{suffix}") if suffix else ("RDNOISEA", "BIASLEVL")
         if fact.read_noise_adu is not None:
             cards.append(card(noise_word, fact.read_noise_adu, "read noise of one frame (adu)"))
+        if fact.step_adu is not None:
+            cards.append(card(f"ADSTEP{suffix}", fact.step_adu, "step of the converter (adu)"))
         if fact.gain_e_per_adu is not None:
             cards.append(card(f"EGAIN{suffix}", fact.gain_e_per_adu, "gain (e-/adu)"))
         if fact.level_adu is not None:
@@ -128,7 +131,7 @@ def amplifier_facts(cards: Mapping[str, CardValue], shape: tuple[int, int]) -> t
     """
     whole = Section(0, shape[0], 0, shape[1])
     if "CHAN01" not in cards:
-        names = ("EGAIN", "RDNOISEA", "BIASLEVL")
+        names = ("EGAIN", "RDNOISEA", "ADSTEP", "BIASLEVL")
         return (AmplifierFacts(Part("", 0, whole, whole, None), *(_number(cards.get(name)) for name in names)),)
     found = []
     for number in range(1, _MAX_AMPLIFIERS + 1):
@@ -137,7 +140,7 @@ def amplifier_facts(cards: Mapping[str, CardValue], shape: tuple[int, int]) -> t
             break
         x0, x1, y0, y1 = (int(word) for word in re.findall(r"\d+", str(cards[f"CHSEC{suffix}"])))
         place = Section(y0 - 1, y1, x0 - 1, x1)
-        values = (_number(cards.get(f"{stem}{suffix}")) for stem in ("EGAIN", "RDNOIS", "BIASLV"))
+        values = (_number(cards.get(f"{stem}{suffix}")) for stem in ("EGAIN", "RDNOIS", "ADSTEP", "BIASLV"))
         found.append(AmplifierFacts(Part(str(cards[f"CHAN{suffix}"]), number - 1, place, place, None), *values))
     return tuple(found)
 

@@ -97,8 +97,11 @@ def calibration_of(
             arrays[f"{name}_error"] = part.uncertainty
         if part.mask is not None:
             masks.append(part.mask)
-        if master.kind == Kind.DARK and master.how != "exact":
-            arrays["dark_ratio"] = master.exposure_ratio
+        if master.kind == Kind.DARK:
+            frames = master_planes(master.path, master.sha256).header.get("NCOMBINE")
+            arrays["dark_frames"] = frames if isinstance(frames, int) else 0
+            if master.how != "exact":
+                arrays["dark_ratio"] = master.exposure_ratio
     linearity = linearity or Linearity()
     return PlaneCalibration(
         overscan=plane.overscan if arithmetic.overscan else None,

@@ -107,6 +107,7 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     metrics = figures("bias_level_adu", levels, mean_level(levels), names, label)
     metrics += structure_figures([_sampled(part.of_image(0, master.mean)) for part in parts], names, label)
     noises: list[Estimate] = []
+    steps: list[float] = []
     if len(sources) > 1:
         samples = [raw_samples(sources, index, part) for part in parts]
         noises = [quality.read_noise_adu(frames) for frames in samples]
@@ -120,6 +121,7 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
             part,
             nominal_gain(job, index, part),
             noises[number].value if noises else None,
+            steps[number] if steps else None,
             levels[number].value if plane.has_overscan else None,
         )
         for number, part in enumerate(parts)

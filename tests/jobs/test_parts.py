@@ -106,19 +106,19 @@ def test_evened_rows_have_the_level_one_in_every_part():
 def test_cards_of_a_master_tell_its_amplifiers():
     several = plane(channels=TWO)
     facts = tuple(
-        AmplifierFacts(part, gain, noise, level)
-        for part, gain, noise, level in zip(amplifiers_of(several), (1.5, None), (4.0, 3.75), (None, -0.5), strict=True)
+        AmplifierFacts(part, *values)
+        for part, values in zip(amplifiers_of(several), ((1.5, 4.0, 1.0, None), (None, 3.75, 16.0, -0.5)), strict=True)
     )
     text = [card.decode() for card in plane_cards(facts, 3)]
     cards = {line[:8].strip(): line[10:].split("/")[0].strip().strip("'").strip() for line in text}
     assert cards["RAWHDU"] == "3"
     assert (cards["CHAN01"], cards["CHSEC02"]) == ("A", "[4:6,1:6]")
-    numbers = {key: float(value) for key, value in cards.items() if key[:5] in {"EGAIN", "RDNOI", "BIASL"}}
+    numbers = {key: float(value) for key, value in cards.items() if key[:5] in {"EGAIN", "RDNOI", "ADSTE", "BIASL"}}
     found = amplifier_facts({**cards, **numbers}, (6, 6))
     assert [(it.part.name, it.part.place) for it in found] == [("A", Section(0, 6, 0, 3)), ("B", Section(0, 6, 3, 6))]
-    assert [(it.gain_e_per_adu, it.read_noise_adu, it.level_adu) for it in found] == [
-        (1.5, 4.0, None),
-        (None, 3.75, -0.5),
+    assert [(it.gain_e_per_adu, it.read_noise_adu, it.step_adu, it.level_adu) for it in found] == [
+        (1.5, 4.0, 1.0, None),
+        (None, 3.75, 16.0, -0.5),
     ]
 
 

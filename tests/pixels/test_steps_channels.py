@@ -132,9 +132,10 @@ def test_amplifiers_are_as_ccdproc_reduces_each_alone():
             whole = CCDData(raw[section.y0 : section.y1].astype(float), unit="adu")
             ccd = ccdproc.subtract_overscan(whole, overscan=whole[:, over.x0 : over.x1], median=True, model=None)
             ccd = ccd[:, section.x0 : section.x1]
-            # the noise of the light above the bias: max(S - B, 0) / g + (rn / g)^2
+            # the noise of the light above the bias, of reading and of the overscan's median: max(S - B, 0) / g + ...
             light = np.maximum(ccd.data - calibration.bias[where], 0)
-            ccd.uncertainty = StdDevUncertainty(np.sqrt(light / GAINS[number] + (NOISES[number] / GAINS[number]) ** 2))
+            read = (NOISES[number] / GAINS[number]) ** 2 * (1 + np.pi / (2 * (over.x1 - over.x0 - 1) + np.pi))
+            ccd.uncertainty = StdDevUncertainty(np.sqrt(light / GAINS[number] + read))
             bias = CCDData(calibration.bias[where].astype(float), unit="adu")
             bias.uncertainty = StdDevUncertainty(calibration.bias_error[where].astype(float))
             flat = CCDData(calibration.flat[where].astype(float), unit="")

@@ -61,10 +61,15 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
     -----
     ``var = max(S - B, 0) / g + (rn / g)**2`` in ADU**2 with gain g in e-/ADU. S - B is the light **and** the dark
     current: both are collected charge, and subtracting the dark's mean does not remove its noise. Without a bias, B is
-    the overscan's level; without either, the dark stands in and its own charge is missed; without any of them the
-    pedestal counts as light and the variance is too large. The measured charge stands for the expected one, so the
-    estimate is correlated with the noise: (reduced - truth) / uncertainty has the mean -1 / (2 sqrt(V)), V being the
-    variance in electrons**2: -0.016 at 1000.
+    the overscan's level, and (rn / g)**2 grows by the share that the noise of this level has of it.
+
+    Without either, the dark D stands in: ``var = max(S - D, 0) / g + n sigma_D**2``. The error of a mean of n frames
+    tells the noise that each of them has, that of the dark current too; where it is not known, (rn / g)**2 alone.
+    Without any master the pedestal counts as light and the variance is too large.
+
+    The measured charge stands for the expected one, so the estimate is correlated with the noise: (reduced - truth) /
+    uncertainty has the mean -1 / (2 sqrt(V)), V being the variance in electrons**2: -0.016 at 1000. Where the charge is
+    less than its noise, only the part above 0 counts: without any charge V is 1 + 0.4 / sqrt(V) times too large.
 
     Charge has its Poisson noise before a nonlinear amplifier sees it, so its variance is that of the linear signal;
     read noise comes after it and grows with the slope of the polynomial.
@@ -80,10 +85,23 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
         np.maximum(variance, 0, out=variance)
     if not band.is_unity:
         np.multiply(variance, band.adu_per_e, out=variance)
-    if block.slope is None:
-        np.add(variance, band.noise_variance, out=variance)
-    else:
-        np.add(variance, block.slope * block.slope * band.noise_variance, out=variance)
+    noise = band.noise_variance
+    if level is calibration.dark and level is not None:
+        noise = _noise_of_dark(block, calibration)
+    if block.slope is not None:
+        noise = block.slope * block.slope * noise
+    np.add(variance, noise, out=variance)
+
+
+def _noise_of_dark(block: Block, calibration: PlaneCalibration) -> Float32:
+    """Return the variance that each frame of the dark had, in the scratch of the block; read noise where unknown."""
+    noise = block.scratch
+    noise[:] = block.band.noise_variance
+    if calibration.dark_error is not None and calibration.dark_frames > 1:
+        error = calibration.dark_error[block.rows]
+        np.multiply(error, error, out=noise, where=error > 0)
+        np.multiply(noise, np.float32(calibration.dark_frames), out=noise, where=error > 0)
+    return noise
 
 
 def subtract_bias(block: Block, calibration: PlaneCalibration) -> None:

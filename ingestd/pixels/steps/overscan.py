@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,11 @@ class Overscan:
     polynomial through these medians, ``fitted`` (one value for each row from ``first_row`` of the raw plane on). If not
     (it is a row short, only a corner, or lies above the image), all rows share ``level``, the median of the section: a
     row without overscan of its own cannot follow a drift along the columns, and a step between rows with and without
-    one would be worse than either.
+    one would be worse than either. ``variance`` is that of the level, over the variance of one sample.
     """
 
     columns: slice
+    variance: float
     level: float | None
     fitted: Float32 | None = None
     first_row: int = 0
@@ -73,12 +75,24 @@ def measure_overscan(
     columns = slice(used.x0, used.x1)
     if used.y0 <= image.y0 and used.y1 >= image.y1:
         if degree is None:
-            return Overscan(columns, None)
+            return Overscan(columns, _variance_of_median(used.x1 - used.x0), None)
         rows = Section(image.y0, image.y1, used.x0, used.x1)
         medians = row_medians(section_samples(reader, rows))[:, 0]
-        return Overscan(columns, None, polynomial(medians, degree), image.y0)
+        variance = _variance_of_median(used.x1 - used.x0) * min((degree + 1) / medians.size, 1.0)
+        return Overscan(columns, variance, None, polynomial(medians, degree), image.y0)
     samples = section_samples(reader, used)
-    return Overscan(columns, float(row_medians(samples.reshape(1, -1))[0, 0]))
+    return Overscan(columns, _variance_of_median(samples.size), float(row_medians(samples.reshape(1, -1))[0, 0]))
+
+
+def _variance_of_median(number: int) -> float:
+    """Return the variance of the median of so many Gaussian samples, over that of one: pi / (2 n), 1 for n = 1.
+
+    Notes
+    -----
+    pi / (2 (n - 1) + pi) is within 2 % of the exact value for odd n, and above it for even n: by 15 % for 4 samples,
+    by 4 % for 16.
+    """
+    return math.pi / (2.0 * (number - 1) + math.pi)
 
 
 def polynomial(medians: Float32, degree: int) -> Float32:

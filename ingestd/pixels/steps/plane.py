@@ -43,6 +43,8 @@ class PlaneCalibration:
     All arrays have the shape of the trimmed image. ``bias``, ``dark`` and their errors are float32, ADU, combined from
     raw (overscan-corrected) frames: the dark still contains the bias. ``dark_ratio`` is the exposure of the frame over
     that of the dark, **1.0 for an exact dark**: then ``bias`` is not subtracted and only serves the Poisson noise.
+    ``dark_frames`` is how many frames
+    made the dark, 0 if that is unknown: where it is the only master below the light, its error tells their noise.
     ``flat`` is relative response, float32, with its error; ``masks`` are those of the masters. Without
     ``gain_e_per_adu`` the result stays in ADU; without gain or ``read_noise_e`` there is no uncertainty. The result is
     multiplied by gain times ``gain_scale``, which undoes what a flat has evened out already. A raw sample at or above
@@ -60,6 +62,7 @@ class PlaneCalibration:
     dark: Float32 | None = None
     dark_error: Float32 | None = None
     dark_ratio: float = 1.0
+    dark_frames: int = 0
     flat: Float32 | None = None
     flat_error: Float32 | None = None
     masks: tuple[Mask, ...] = ()
@@ -205,7 +208,8 @@ class Band:
 
     The numbers are float32: one, or a row of shape (width,) where amplifiers side by side differ. ``gain`` and its
     square are what the result is multiplied by, ``adu_per_e`` the inverse of the gain of the amplifier, and
-    ``noise_variance`` the square of its read noise in ADU; ``is_unity`` if every gain is exactly 1. ``nonlinearity`` is
+    ``noise_variance`` the square of its read noise and of the noise of its overscan's level, ADU**2; ``is_unity`` if
+    every gain is exactly 1. ``nonlinearity`` is
     c1, c2, ... of x (1 + c1 x + c2 x**2 + ...).
     """
 
@@ -242,7 +246,8 @@ def _band(amplifiers: list[Amplifier], reader: RowReader, calibration: PlaneCali
         pieces.append(Piece(slice(it.section.x0, it.section.x1), slice(it.place.x0, it.place.x1), overscan))
     gains = [it.gain_e_per_adu or 1.0 for it in ordered]
     scaled = [gain * it.gain_scale for gain, it in zip(gains, ordered, strict=True)]
-    noises = [it.read_noise_e or 0.0 for it in ordered]
+    noises = [(it.read_noise_e or 0.0) / (it.gain_e_per_adu or 1.0) for it in ordered]
+    shares = [0.0 if piece.overscan is None else piece.overscan.variance for piece in pieces]
     widths = [it.place.x1 - it.place.x0 for it in ordered]
     degree = max(len(it.nonlinearity) for it in ordered)
     polynomials = [it.nonlinearity + (0.0,) * (degree - len(it.nonlinearity)) for it in ordered]
@@ -255,7 +260,7 @@ def _band(amplifiers: list[Amplifier], reader: RowReader, calibration: PlaneCali
         gain=_across(scaled, widths),
         gain_squared=_across([gain * gain for gain in scaled], widths),
         adu_per_e=_across([1 / gain for gain in gains], widths),
-        noise_variance=_across([(noise / gain) ** 2 for noise, gain in zip(noises, gains, strict=True)], widths),
+        noise_variance=_across([noise**2 * (1 + share) for noise, share in zip(noises, shares, strict=True)], widths),
         is_unity=all(gain == 1.0 for gain in (*gains, *scaled)),
         nonlinearity=tuple(_across(list(values), widths) for values in zip(*polynomials, strict=True)),
     )
