@@ -80,7 +80,7 @@ def coarse_deviation(sources: Sequence[Source], index: int) -> float:
         return 0.0
     pair = sorted(sources, key=by_time)[:2]
     found = [
-        quality.coarse_deviation(samples[0], samples[1])
+        quality.coarse_deviation(samples[0], samples[1], len(sources))
         for samples in (
             raw_samples(pair, index, part, _FEW_PX) for part in amplifiers_of(pair[0][0].frame.planes[index])
         )

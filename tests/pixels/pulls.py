@@ -78,7 +78,7 @@ class Sensor:
 
     def combined(self, readers: list[ArrayReader]) -> Combined:
         """Return the master of raw frames as a worker combines it."""
-        least = coarse_deviation(readers[0].array, readers[1].array)
+        least = coarse_deviation(readers[0].array, readers[1].array, len(readers))
         return self.moderated(combine(readers, sigma=5.0, least_deviation=least))
 
     def moderated(self, master: Combined) -> Combined:

@@ -85,13 +85,14 @@ def test_the_step_of_frames_that_are_no_longer_integers_can_be_stated():
     assert without.value**2 - with_step.value**2 == pytest.approx(1 / 12, rel=0.01)
 
 
-@pytest.mark.parametrize(("sigma", "step"), [(0.4, 1), (1.5, 1), (3.0, 1), (20.0, 16), (60.0, 16)])
-def test_deviation_is_coarse_below_two_steps(sigma, step):
+@pytest.mark.parametrize(("sigma", "step"), [(0.4, 1), (0.8, 1), (1.5, 1), (12.0, 16), (20.0, 16)])
+@pytest.mark.parametrize(("number", "limit_steps"), [(40, 1.0), (20, 1.00623), (10, 1.42302), (5, 2.01246)])
+def test_deviation_is_coarse_below_a_step_or_two(sigma, step, number, limit_steps):
     frames = [(frame // step * step) for frame in biases(2, sigma, drift=3.0)]
     noise = math.hypot(sigma, step / math.sqrt(12))
-    expected = pytest.approx(noise, rel=0.03) if noise < 2 * step else 0.0
-    assert coarse_deviation(*frames) == expected
-    assert coarse_deviation(*(frame.astype(np.float32) for frame in frames)) == 0.0
+    expected = pytest.approx(noise, rel=0.03) if noise < limit_steps * step else 0.0
+    assert coarse_deviation(*frames, number) == expected
+    assert coarse_deviation(*(frame.astype(np.float32) for frame in frames), number) == 0.0
 
 
 @pytest.mark.parametrize("frames", [[], [np.zeros((4, 4))], [np.zeros((4, 4)), np.zeros((4, 5))]])

@@ -153,7 +153,7 @@ class Night:
 def combined(frames: Sequence[NDArray[np.uint16]]) -> Combined:
     """Return the master as a worker combines it."""
     readers = [ArrayReader(frame) for frame in frames]
-    master = combine(readers, sigma=5.0, least_deviation=coarse_deviation(*frames[:2]))
+    master = combine(readers, sigma=5.0, least_deviation=coarse_deviation(*frames[:2], len(frames)))
     moderate_errors(master.mean, master.error, master.count, len(frames))
     return master
 

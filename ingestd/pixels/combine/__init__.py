@@ -10,7 +10,7 @@ One iteration at 5 sigma gives the pixels of ``ccdproc.combine(method="average",
 sigma_clip_func="median", sigma_clip_dev_func="mad_std")``: bit for bit as float32 for integer samples, within 1 ulp for
 floating-point ones.
 
-Where the noise is less than about two steps of the converter, the MAD of many pixels is 0 and the rule keeps their
+Where the noise is less than a step or two of the converter, the MAD of many pixels is 0 and the rule keeps their
 median alone: no mean, and an error of 0. There the noise of the frames is the least deviation of a pixel
 (``quality.coarse_deviation``), and the pixels are no longer those of ccdproc.
 
