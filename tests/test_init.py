@@ -97,6 +97,18 @@ def test_camera_that_no_dialect_knows_is_reduced_without_an_edit(home, frames):
         assert {row["reason"] for row in catalogue.frame_rows(kind="light")} == {"reduced"}
 
 
+def test_settings_mean_the_same_from_any_directory(home, frames, tmp_path):
+    ingestd(tmp_path, "init", frames, "--output", "observatory/x.toml")
+    ingestd(frames.parent, "scan", "--quiet", "--config", "observatory/x.toml")
+    assert ingestd("/", "frames", "--json", "--config", home / "x.toml") != "[]"
+    assert sorted(os.listdir(home)) == ["data", "x.toml"]
+
+
+def test_data_directory_of_the_command_line_is_taken_from_where_it_was_typed(home, frames, tmp_path):
+    ingestd(tmp_path, "init", frames, "--output", "observatory/x.toml", "--data", "products")
+    assert load_settings(home / "x.toml").data_dir == tmp_path / "products"
+
+
 def test_relative_directory_stands_absolute_in_the_settings(home, frames):
     ingestd(home, "init", "../frames")
     assert load_settings(home / "config.toml").camera[0].directories == (str(frames),)
@@ -146,7 +158,7 @@ def test_existing_settings_are_kept_unless_forced(home, frames):
 def test_nothing_is_written_where_frames_arrive(home, frames):
     before = tree(frames)
     assert "--output" in ingestd(frames, "init", ".", "--data", home, status=1)
-    assert "--data" in ingestd(frames, "init", ".", "--output", home / "config.toml", status=1)
+    assert "--data" in ingestd(frames, "init", ".", "--output", home / "config.toml", "--data", "data", status=1)
     assert "--data" in ingestd(home, "init", frames, "--data", frames / "products", status=1)
     assert tree(frames) == before
     assert os.listdir(home) == []

@@ -15,7 +15,18 @@ ONE_CAMERA = {"camera": [{"name": "main"}]}
 
 
 def test_shipped_file_equals_the_defaults():
-    assert load_settings(SHIPPED) == Settings(camera=(Camera("camera1"),))
+    assert parse_settings(tomllib.loads(SHIPPED.read_text())) == parse_settings({"camera": [{"name": "camera1"}]})
+
+
+def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "x.toml").write_text('[[camera]]\nname = "a"\ndirectories = ["incoming", "../far", "/raw"]\n')
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(Path("site/x.toml"))
+    monkeypatch.chdir("/")
+    assert settings == load_settings(tmp_path / "site" / "x.toml")
+    assert settings.data_dir == tmp_path / "site" / "data"
+    assert settings.roots == (tmp_path / "site" / "incoming", tmp_path / "far", Path("/raw"))
 
 
 def test_shipped_file_shows_every_key():
@@ -109,7 +120,10 @@ def test_commented_keys_are_valid_when_uncommented():
             ["camera.masters.dark.minimum = 90", "larger than maximum = 40"],
         ),
         ({"camera": [{"name": "a", "masters": {"sigma": 3.0}}]}, ["camera.masters.sigma", "unknown key"]),
-        ({"paths": {"data": "incoming/data"}}, ["paths.data = 'incoming/data'", "inside the watched directory"]),
+        (
+            {"paths": {"data": "incoming/data"}},
+            ["paths.data = '", "/incoming/data': lies inside the watched directory"],
+        ),
     ],
 )
 def test_mistake_is_named_with_key_value_and_what_is_allowed(change, words):

@@ -17,7 +17,7 @@ from ingestd.cli.options import DEFAULT_CONFIG, json_option, printable
 from ingestd.cli.tables import table
 from ingestd.flow.surveying import survey_directory
 from ingestd.rules import proposing
-from ingestd.settings import Limits, parse_settings
+from ingestd.settings import Limits, parse_settings, plain_path
 
 _CAMERA_COLUMNS = {
     "camera": "camera",
@@ -69,7 +69,10 @@ _MOST_CARDS = 12
 @click.option("--output", metavar="FILE", default=None, help=f"Settings file to write.  [default: {DEFAULT_CONFIG}]")
 @click.option("--force", is_flag=True, help="Overwrite an existing settings file.")
 @click.option(
-    "--data", metavar="DIR", default="data", show_default=True, help="Where masters, products and database shall live."
+    "--data",
+    metavar="DIR",
+    default=None,
+    help="Where masters, products and database shall live.  [default: data beside the settings file]",
 )
 @click.option(
     "--limit",
@@ -81,14 +84,22 @@ _MOST_CARDS = 12
 @json_option
 @click.pass_context
 def init(
-    context: click.Context, *, directory: Path, output: str | None, force: bool, data: str, limit: int, as_json: bool
+    context: click.Context,
+    *,
+    directory: Path,
+    output: str | None,
+    force: bool,
+    data: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Read the headers of the frames in DIRECTORY and write a commented settings file for this observatory.
 
     Nothing is written to DIRECTORY. `ingestd scan` then works with the new file.
     """
-    directory = _plain(directory)
+    directory = plain_path(directory)
     target = Path(output or context.find_root().obj or DEFAULT_CONFIG)
+    data = "data" if data is None else str(plain_path(Path(data)))
     _check_places(directory, target, data, force=force)
     survey = _survey(directory, limit, hidden=as_json)
     if not survey.found:
@@ -100,17 +111,12 @@ def init(
         text = proposing.config_text(proposal)
     except ValueError as error:
         raise click.ClickException(printable(str(error))) from error
-    parse_settings(tomllib.loads(text), str(target))
+    parse_settings(tomllib.loads(text), str(target), target.parent)
     _write(target, text, force=force)
     if as_json:
         click.echo(json.dumps(_as_json(proposal, target), indent=2, default=str))
     else:
         click.echo(printable(_report(proposal, target)))
-
-
-def _plain(directory: Path) -> Path:
-    """Return the directory as an absolute path without '..': settings outlive the working directory."""
-    return directory.resolve() if ".." in directory.parts else directory.absolute()
 
 
 def _check_places(directory: Path, target: Path, data: str, *, force: bool) -> None:
@@ -120,7 +126,7 @@ def _check_places(directory: Path, target: Path, data: str, *, force: bool) -> N
         raise click.ClickException(
             f"{target} lies inside {directory}, and nothing is ever written there; choose another place with --output"
         )
-    if Path(data).resolve().is_relative_to(watched):
+    if (target.parent / data).resolve().is_relative_to(watched):
         raise click.ClickException(
             f"the data directory {data} lies inside {directory}, where products would be taken for new frames; "
             "choose another place with --data"

@@ -1,7 +1,7 @@
 """config.toml -> frozen sections: every value is checked; an error names the key path, the value and what is allowed.
 
-A section is a dataclass, a key is a field; the range stands beside the field. Relative paths are taken from the working
-directory. The values here are the defaults of ``config.toml``, which a test holds against this package.
+A section is a dataclass, a key is a field; the range stands beside the field. Relative paths are taken from the
+directory of the file. The values here are the defaults of ``config.toml``, which a test holds against this package.
 ``sections`` (the observatory), ``association`` (frames to masters to frames) and ``cameras`` declare, ``whole`` puts
 them together, ``checking`` checks several keys at once, ``reading`` reads.
 """
@@ -20,7 +20,7 @@ from ingestd.settings.association import (
 )
 from ingestd.settings.cameras import Amplifier, Camera, Keywords
 from ingestd.settings.grading import Grading
-from ingestd.settings.reading import load_settings, parse_settings
+from ingestd.settings.reading import load_settings, parse_settings, plain_path
 from ingestd.settings.sections import (
     Arrival,
     Epochs,
@@ -65,4 +65,5 @@ __all__ = [
     "Workers",
     "load_settings",
     "parse_settings",
+    "plain_path",
 ]

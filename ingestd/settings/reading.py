@@ -6,7 +6,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
@@ -18,7 +18,7 @@ from ingestd.settings.whole import Settings
 
 
 def load_settings(path: Path) -> Settings:
-    """Return the settings in a TOML file.
+    """Return the settings in a TOML file; relative paths in it are taken from its directory.
 
     Raises
     ------
@@ -35,17 +35,42 @@ def load_settings(path: Path) -> Settings:
         raise SettingsInvalid(f"{path}: cannot be read: {why}. Name another file with --config") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"{path}: not valid TOML: {error}") from error
-    return parse_settings(table, str(path))
+    return parse_settings(table, str(path), path.parent)
 
 
-def parse_settings(table: Mapping[str, Any], origin: str = "settings") -> Settings:
-    """Return the settings in a parsed TOML table; ``origin`` names it in errors."""
+def parse_settings(table: Mapping[str, Any], origin: str = "settings", folder: Path = Path()) -> Settings:
+    """Return the settings in a parsed TOML table, all paths absolute.
+
+    Parameters
+    ----------
+    table : mapping
+        As in TOML.
+    origin : str
+        Names the table in errors.
+    folder : Path
+        Where relative paths are taken from.
+    """
     general = {name: table[name] for name in ("masters", "matching") if name in table}
     shared = cast("Settings", _Reader(origin, {}).section(Settings, {**general, "camera": []}, ""))
     reader = _Reader(origin, {MasterRules: shared.masters, Matching: shared.matching})
-    settings = cast("Settings", reader.section(Settings, table, ""))
+    settings = _rooted(cast("Settings", reader.section(Settings, table, "")), folder)
     check_together(settings, origin)
     return settings
+
+
+def plain_path(path: Path) -> Path:
+    """Return a path as an absolute one without '..': settings outlive the working directory."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def _rooted(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with absolute paths; relative ones are taken from the folder."""
+
+    def rooted(text: str) -> str:
+        return str(plain_path(folder / text))
+
+    cameras = tuple(replace(it, directories=tuple(map(rooted, it.directories))) for it in settings.camera)
+    return replace(settings, paths=replace(settings.paths, data=rooted(settings.paths.data)), camera=cameras)
 
 
 class _Reader:
