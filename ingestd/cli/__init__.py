@@ -12,6 +12,8 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong settings or arguments, 75 an
 
 from __future__ import annotations
 
+import errno
+import logging
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,7 +21,7 @@ from typing import NoReturn
 
 import click
 
-from ingestd.cli.options import DEFAULT_CONFIG, config_option
+from ingestd.cli.options import DEFAULT_CONFIG, config_option, printable
 from ingestd.errors import IngestdError, LockHeld, SettingsInvalid
 from ingestd.records import VERSION
 
@@ -94,10 +96,35 @@ def main() -> NoReturn:
     except IngestdError as error:
         click.echo(f"Failed: {error}", err=True)
         sys.exit(EXIT_FAILED)
-    except PermissionError as error:
-        click.echo(f"Failed: {error.filename}: {error.strerror}. Run this as the user that owns it.", err=True)
-        sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        click.echo(f"Failed: {_os_words(error)}", err=True)
+        logging.getLogger(__name__).debug("Where it happened", exc_info=error)
+        sys.exit(EXIT_FAILED)
     sys.exit(0)
+
+
+def _os_words(error: OSError) -> str:
+    """Return what the operating system refused, for which file, and what to do."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    remedy = _REMEDIES.get(error.errno or 0, "Put that right and try again")
+    return printable(f"{': '.join([' -> '.join(names), error.strerror or str(error)]).removeprefix(': ')}. {remedy}.")
+
+
+_REMEDIES = {
+    errno.EACCES: "Run this as the user that owns it",
+    errno.EPERM: "Run this as the user that owns it",
+    errno.ENOENT: "It is gone, or the path is wrong: look there and try again",
+    errno.ENOTDIR: "A part of the path is a file: correct the path",
+    errno.EISDIR: "It is a directory: name a file",
+    errno.EEXIST: "Remove it, or name another place",
+    errno.ENOSPC: "Make room, or name another place",
+    errno.EDQUOT: "Make room, or name another place",
+    errno.EROFS: "Nothing can be written there: name another place, or mount it writable",
+    errno.ESTALE: "The network share has changed under it: mount it again",
+    errno.EIO: "The disk or the network share failed: look at it (dmesg)",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+}

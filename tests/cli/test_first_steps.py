@@ -1,7 +1,15 @@
 """What a person meets on the first day: slips of the pen are told, files are found by the path that the shell gives."""
 
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
 import pytest
 
+from ingestd import cli
 from ingestd.errors import IngestdError, SettingsInvalid
 from tests.scanned import Scanned
 
@@ -101,3 +109,52 @@ def test_an_empty_database_has_nothing_to_verify(tmp_path):
     place = Scanned(tmp_path)
     place.scan()
     assert place.output("verify", "--all") == "There are no masters or products yet.\n"
+
+
+# --- what the operating system refuses --------------------------------------------------------------------------------
+
+
+def test_a_full_disk_behind_the_output_is_one_line():
+    command = [sys.executable, "-m", "ingestd", "--help"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Failed: No space left on device. Make room, or name another place.\n",
+    )
+
+
+def refusal(monkeypatch, capsys, code, *names):
+    """Return what is said where a command meets a refusal of the operating system."""
+
+    @click.command()
+    def refused():
+        raise OSError(code, os.strerror(code), *names)
+
+    monkeypatch.setattr(cli, "program", refused)
+    monkeypatch.setattr(sys, "argv", ["ingestd"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == cli.EXIT_FAILED
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.EACCES, "Run this as the user that owns it."),
+        (errno.ENOTDIR, "A part of the path is a file: correct the path."),
+        (errno.EISDIR, "It is a directory: name a file."),
+        (errno.EROFS, "Nothing can be written there: name another place, or mount it writable."),
+        (errno.ESTALE, "The network share has changed under it: mount it again."),
+        (errno.EXDEV, "Put that right and try again."),
+    ],
+)
+def test_a_refusal_of_the_operating_system_names_the_file_and_what_to_do(code, remedy, monkeypatch, capsys):
+    said = refusal(monkeypatch, capsys, code, "/data/x\x1b.fits")
+    assert said == f"Failed: /data/x\\x1b.fits: {os.strerror(code)}. {remedy}\n"
+
+
+def test_a_refused_renaming_names_both_files(monkeypatch, capsys):
+    said = refusal(monkeypatch, capsys, errno.EISDIR, "a.tmp", None, "a.fits")
+    assert said == "Failed: a.tmp -> a.fits: Is a directory. It is a directory: name a file.\n"
