@@ -195,8 +195,12 @@ class UsedMaster:
 
 @dataclass(frozen=True, slots=True)
 class FormerProduct:
-    """The current product of a frame, before it is made again; ``made_at`` is when the frame was last reduced."""
+    """The current product of a frame, before it is made again.
+
+    ``made_at`` is when the frame was last reduced, ``doubt`` why its masters may be of other hardware.
+    """
 
     job_id: str
     made_at: datetime
     masters: tuple[UsedMaster, ...]
+    doubt: str

@@ -73,7 +73,7 @@ def test_former_product_tells_its_masters_and_whether_they_are_withdrawn(catalog
     made = settled_master(catalogue, "dark", [d])
     job = reduce(catalogue, "job", l, made, how="exact")
     former = catalogue.former_product(l.frame_id)
-    assert (former.job_id, former.made_at) == (job, NOW)
+    assert (former.job_id, former.made_at, former.doubt) == (job, NOW, "")
     assert [(it.master_id, it.kind, it.how, it.is_withdrawn) for it in former.masters] == [
         (made.master_id, Kind.DARK, "exact", False)
     ]

@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from ingestd import simulator
 from ingestd.cli import program
-from tests.flow.observatory import SENSOR, header, observatory, write_night
+from ingestd.records import Kind
+from tests.flow.observatory import SENSOR, header, observatory, write_night, write_shot
 
 FIRST = date(2025, 2, 24)
 NIGHTS = [(FIRST + timedelta(days=i)).isoformat() for i in range(6)]
@@ -295,6 +296,31 @@ def test_a_suspected_break_opens_when_it_is_confirmed(third_night):
     assert breaks(place) == [(AFTER[0], "confirmed")]
     assert {row["state"] for row in place.frames()} == {"done"}, place.words()
     assert mixed(place, range(4)) == []
+
+
+def test_a_doubt_that_ends_does_not_wait_for_noon_although_a_master_is_hardly_nearer(tmp_path):
+    with observatory(tmp_path, reduction={"again_s": 600.0}) as place:
+        for i in range(3):
+            evening(i, place.incoming)
+        place.settle()
+        place.now = datetime(2025, 2, 27, 22, 30, tzinfo=UTC)
+        evening(3, place.incoming, NOISY)
+        place.settle()
+        assert place.state("light_3.fit") == ("provisional", "epoch_suspected")
+        assert decide(place, "undo", AFTER[0])["ok"]
+        for index in range(20, 23):  # 48 h before the evening that the hours count from
+            more = {"exposure_s": 7.0, "level_adu": 22_000.0, "hours": 17.9 - 48 + index / 1000}
+            write_shot(place.incoming, Kind.FLAT, index, camera=NOISY, **more)
+        place.settle()
+        assert place.state("light_3.fit")[0] == "provisional"
+        place.tick(600.0)
+        place.settle()
+        assert place.state("light_3.fit") == ("done", "reduced")
+        (newest, *_) = sorted(
+            place.catalogue.product_rows(place.frame("light_3.fit")["frame_id"]), key=lambda row: row["created_at"]
+        )[::-1]
+        assert "hardly nearer" in newest["again"]
+        assert "no doubt about the hardware any more" in newest["again"]
 
 
 def test_words_give_the_same_bytes_before_and_after_the_frames(tmp_path):

@@ -19,7 +19,7 @@ NEW = MasterInput("b" * 64, Kind.BIAS, "", "", None, "nearest", -0.4, None, 5.0)
 
 
 def former(*masters):
-    return FormerProduct("job", EPOCH, masters)
+    return FormerProduct("job", EPOCH, masters, doubt="")
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,22 @@ def former(*masters):
         (
             (OLD,),
             (replace(NEW, master_id=OLD.master_id),),
-            "gain, settings, arithmetic or a doubt about the hardware changed",
+            "gain, settings or arithmetic changed",
             True,
         ),
     ],
 )
 def test_reason_names_what_is_better_and_whether_it_waits(old, new, words, urgent):
-    (found,) = again.reasons(former(*old), new, LIMITS)
+    (found,) = again.reasons(former(*old), new, "", LIMITS)
     assert words in found.words
     assert found.urgent is urgent
+
+
+def test_a_doubt_that_comes_or_goes_is_urgent_beside_a_master_that_is_hardly_nearer():
+    hardly, gone = again.reasons(replace(former(OLD), doubt="suspected"), (NEW,), "", LIMITS)
+    assert (hardly.urgent, gone.urgent, gone.words) == (False, True, "no doubt about the hardware any more")
+    _, come = again.reasons(former(OLD), (NEW,), "suspected", LIMITS)
+    assert (come.urgent, come.words) == (True, "a new doubt about the hardware")
 
 
 def wait_until(minutes, *, urgent):

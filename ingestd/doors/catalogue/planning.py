@@ -233,7 +233,7 @@ class Planning(Reading):
             )
             for used in self._rows(_FORMER_MASTERS, {"reduction_id": row["reduction_id"]})
         ]
-        return FormerProduct(row["reduction_id"], read_time(row["made_at"]), tuple(masters))
+        return FormerProduct(row["reduction_id"], read_time(row["made_at"]), tuple(masters), row["doubt"])
 
     def next_delayed(self, now: datetime) -> datetime | None:
         """Return when the first of the delayed science frames may be reduced again, or None if none is delayed."""
@@ -336,7 +336,7 @@ _MEASURED_JOB = "SELECT measured_job FROM masters WHERE master_id = :master_id"
 _STANDING = "SELECT compared_with, comparison_grade, comparison FROM masters WHERE master_id = :master_id"
 _CURRENT_REDUCTION = """SELECT reduction_id FROM reductions
     WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
-_FORMER_PRODUCT = """SELECT reduction_id,
+_FORMER_PRODUCT = """SELECT reduction_id, doubt,
         (SELECT max(created_at) FROM reductions WHERE frame_id = :frame_id) AS made_at
     FROM reductions WHERE frame_id = :frame_id AND current = 1 AND pruned_at IS NULL"""
 _FORMER_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, made.night, made.first_obs,

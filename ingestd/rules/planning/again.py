@@ -26,11 +26,16 @@ class Reason:
 
 
 def reasons(
-    former: FormerProduct, masters: Sequence[MasterInput], limits: Reduction, foreign: Collection[str] = ()
+    former: FormerProduct,
+    masters: Sequence[MasterInput],
+    doubt: str,
+    limits: Reduction,
+    foreign: Collection[str] = (),
 ) -> tuple[Reason, ...]:
     """Return what is better, or other, with these masters than in the former product; never nothing.
 
-    ``foreign`` are the masters that hold frames of another hardware epoch than that of the frame.
+    ``doubt`` says why these masters may be of other hardware than the frame, or nothing. ``foreign`` are the masters
+    that hold frames of another hardware epoch than that of the frame.
     """
     old = {it.kind: it for it in former.masters}
     new = {it.kind: it for it in masters}
@@ -39,7 +44,9 @@ def reasons(
         for kind in CALIBRATION_KINDS
         if _identity(old.get(kind)) != _identity(new.get(kind))
     ]
-    return tuple(found) or (Reason("gain, settings, arithmetic or a doubt about the hardware changed"),)
+    if doubt != former.doubt:
+        found.append(Reason("a new doubt about the hardware" if doubt else "no doubt about the hardware any more"))
+    return tuple(found) or (Reason("gain, settings or arithmetic changed"),)
 
 
 def wait_until(

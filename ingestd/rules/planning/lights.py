@@ -91,7 +91,7 @@ def _is_put_off(desk: Desk, frame: FrameRecord, job: ReduceFrame) -> bool:
     if former is None:
         return False
     foreign = desk.epochs.foreign(frame, former.masters)
-    found = again.reasons(former, job.member.masters, desk.settings.reduction, foreign)
+    found = again.reasons(former, job.member.masters, job.doubt, desk.settings.reduction, foreign)
     until = _wait_until(desk, former, found, frame)
     if until is None:
         desk.plan.again[job.job_id] = "; ".join(reason.words for reason in found)
