@@ -186,10 +186,12 @@ def test_coverage_of_cameras_without_a_label_of_their_own_is_added_up() -> None:
 
 def test_validity_and_cameras_follow_new_settings() -> None:
     shown = telemetry()
-    shown.apply(parse_settings({"camera": [{"name": "east"}], "masters": {"flat": {"valid_d": 2.0}}}))
+    own = {"name": "own", "masters": {"flat": {"valid_after_d": 7.0}}}
+    shown.apply(parse_settings({"camera": [{"name": "east"}, own], "masters": {"flat": {"valid_d": 2.0}}}))
     shown.frame_taken("east", Kind.LIGHT)
     text = shown.render()
-    assert value(text, "ingestd_master_valid_seconds", kind="flat") == 2 * 86400
+    for camera, days in (("east", 2), ("own", 7), ("other", 2)):
+        assert value(text, "ingestd_master_valid_seconds", camera=camera, kind="flat") == days * 86400
     assert value(text, "ingestd_frames_taken_total", camera="east", kind="light") == 1
 
 
@@ -314,7 +316,7 @@ def test_updates_from_many_threads_are_all_counted() -> None:
 def test_two_telemetries_share_nothing() -> None:
     first, second = telemetry(), telemetry()
     first.frame_taken("north", Kind.BIAS)
-    assert b'camera="north"' not in second.render()
+    assert b'ingestd_frames_taken_total{camera="north"' not in second.render()
 
 
 # --- the last good reading ----------------------------------------------------------------------------------------

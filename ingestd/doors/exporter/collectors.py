@@ -191,7 +191,7 @@ class GaugeCollector(Collector):
 
     def __init__(self) -> None:
         self._values: dict[str, float] = {}
-        self._valid_s: Mapping[str, float] = {}
+        self._valid_s: Mapping[tuple[str, str], float] = {}
 
     def describe(self) -> list[Metric]:
         """Name no metric before the first scrape."""
@@ -203,17 +203,18 @@ class GaugeCollector(Collector):
             raise KeyError(name)
         self._values[name] = value
 
-    def put_valid(self, valid_s: Mapping[str, float]) -> None:
-        """Set how long the masters of each kind are valid, in seconds."""
+    def put_valid(self, valid_s: Mapping[tuple[str, str], float]) -> None:
+        """Set how long the masters of each camera and kind are valid after their last frame, in seconds."""
         self._valid_s = dict(valid_s)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges that have been set."""
         for name, value in sorted(self._values.copy().items()):
             yield _gauge(name, GAUGES[name], value)
-        valid = GaugeMetricFamily("ingestd_master_valid_seconds", "How long a master is valid.", labels=("kind",))
-        for kind, seconds in self._valid_s.items():
-            valid.add_metric((kind,), seconds)
+        words = "How long a master is valid after its last frame."
+        valid = GaugeMetricFamily("ingestd_master_valid_seconds", words, labels=("camera", "kind"))
+        for labels, seconds in self._valid_s.items():
+            valid.add_metric(labels, seconds)
         yield valid
         build = GaugeMetricFamily("ingestd_build_info", "1, with the version of ingestd.", labels=("version",))
         build.add_metric((VERSION,), 1)

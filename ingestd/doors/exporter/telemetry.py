@@ -82,8 +82,12 @@ class Telemetry:
     def apply(self, settings: Settings) -> None:
         """Take the camera names and limits of new settings."""
         self._labels.set_cameras(camera.name for camera in settings.camera)
-        days = {str(kind): settings.rules_of("").master(kind).after_d for kind in CALIBRATION_KINDS}
-        self._gauges.put_valid({kind: valid_d * 86400.0 for kind, valid_d in days.items()})
+        valid_s = {
+            (self._labels.camera(name), str(kind)): settings.rules_of(name).master(kind).after_d * 86400.0
+            for name in (*(camera.name for camera in settings.camera), "")  # last: of all without a label of their own
+            for kind in CALIBRATION_KINDS
+        }
+        self._gauges.put_valid(valid_s)
         self._gauges.put("ingestd_disk_reserve_bytes", settings.limits.min_free_bytes)
 
     def frame_taken(self, camera: str, kind: Kind | str) -> None:
