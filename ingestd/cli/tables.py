@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 Row = Mapping[str, object]
+_WIDTH = 120
+_LEAST_PATH = 32
+"""A path is not cut below this: the name of a frame has about 30 characters."""
 
 
 def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, empty: str) -> None:
@@ -32,13 +35,31 @@ def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
-    """Return rows as aligned text; numbers to the right, a missing value as a dash."""
+    """Return rows as aligned text; numbers to the right, a missing value as a dash, long paths cut before the name."""
     cells = [[_text(key, row.get(key)) for key in columns] for row in rows]
-    widths = [max(len(heading), *(len(line[i]) for line in cells)) for i, heading in enumerate(columns.values())]
+    widths = _widths(cells, columns)
+    if "path" in columns:
+        at = list(columns).index("path")
+        room = max(_WIDTH - sum(widths) - 2 * (len(widths) - 1) + widths[at], _LEAST_PATH)
+        cells = [[*line[:at], _shortened(line[at], room), *line[at + 1 :]] for line in cells]
+        widths = _widths(cells, columns)
     is_number = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns]
     lines = [_line(list(columns.values()), widths, [False] * len(widths))]
     lines += [_line(line, widths, is_number) for line in cells]
     return "\n".join(lines)
+
+
+def _widths(cells: Sequence[Sequence[str]], columns: Mapping[str, str]) -> list[int]:
+    """Return the width of each column."""
+    return [max(len(heading), *(len(line[i]) for line in cells)) for i, heading in enumerate(columns.values())]
+
+
+def _shortened(path: str, room: int) -> str:
+    """Return a path cut in the middle, so that its name stands as far as there is room."""
+    if len(path) <= room:
+        return path
+    tail = min(len(path.rpartition("/")[2]) + 1, room - 3)
+    return f"{path[: room - 3 - tail]}...{path[-tail:]}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
@@ -57,4 +78,5 @@ def _text(key: str, value: object) -> str:
         return str(value)[:8]
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))[:100]
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
+    return text if key == "path" else text[:100]
