@@ -238,10 +238,16 @@ def build(catalogue: Catalogue, made: Master, *metrics: Metric) -> Master:
     return made
 
 
+def night_masters(catalogue: Catalogue, of: Group, night: str) -> list[Master]:
+    """Return the current masters of one group and night."""
+    found = catalogue.masters(of.camera, of.configuration, of.kind)
+    return [made for made in found if made.night == night and made.filter_name in (None, of.filter_name)]
+
+
 def settle_all(catalogue: Catalogue) -> None:
     """Look at everything stale once and find it as it should be, with the masters that are current."""
     for stale in catalogue.stale_nights():
-        ids = [found.master_id for found in catalogue.night_masters(stale.group, stale.night)]
+        ids = [found.master_id for found in night_masters(catalogue, stale.group, stale.night)]
         catalogue.settle_night(stale.group, stale.night, ids, NOW)
     for light in catalogue.stale_lights(1000):
         catalogue.record_wait(light.frame_id, "needs_master", "", "{}", NOW)

@@ -13,6 +13,7 @@ from tests.doors.catalogue_samples import (
     frame,
     group,
     lights,
+    night_masters,
     outcome,
     reason,
     reduce,
@@ -219,19 +220,19 @@ def test_rejected_master_is_not_current_and_does_not_become_so(catalogue):
     settle_all(catalogue)
     catalogue.decide_masters([made.master_id], "rejected", "odd", LATER)
     assert stale_nights(catalogue) == [("bias", "10")]
-    assert catalogue.night_masters(group(Kind.BIAS), made.night) == []
+    assert night_masters(catalogue, group(Kind.BIAS), made.night) == []
     catalogue.settle_night(group(Kind.BIAS), made.night, [made.master_id], LATER)
-    assert catalogue.night_masters(group(Kind.BIAS), made.night) == []
+    assert night_masters(catalogue, group(Kind.BIAS), made.night) == []
     catalogue.decide_masters([made.master_id], "restored", "", LATER)
     catalogue.settle_night(group(Kind.BIAS), made.night, [made.master_id], LATER)
-    assert [found.master_id for found in catalogue.night_masters(group(Kind.BIAS), made.night)] == [made.master_id]
+    assert [found.master_id for found in night_masters(catalogue, group(Kind.BIAS), made.night)] == [made.master_id]
 
 
 def test_pinned_master_stays_current_beside_the_one_that_replaced_it(catalogue):
     old = master_of(catalogue, "old", 10)
     catalogue.decide_masters([old.master_id], "pinned", "", LATER)
     new = master_of(catalogue, "new", 9, 10)
-    found = {it.master_id: it.is_pinned for it in catalogue.night_masters(group(Kind.BIAS), old.night)}
+    found = {it.master_id: it.is_pinned for it in night_masters(catalogue, group(Kind.BIAS), old.night)}
     assert found == {old.master_id: True, new.master_id: False}
 
 

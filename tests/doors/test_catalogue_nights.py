@@ -132,7 +132,6 @@ def test_recorded_master_is_current_only_after_its_night_is_settled(catalogue):
     assert catalogue.known_masters([made.master_id, "unknown"]) == {made.master_id}
     assert catalogue.settle_night(BIAS, "2026-01-10", [made.master_id], NOW)
     assert catalogue.masters("main", KEY, Kind.BIAS) == [made]
-    assert catalogue.night_masters(BIAS, "2026-01-10") == [made]
     assert catalogue.stale_nights() == []
 
 

@@ -42,7 +42,6 @@ QUESTIONS = {
     "master_figures": lambda c: c.master_figures(MADE[Kind.BIAS].master_id),
     "masters": lambda c: c.masters("main", KEY, Kind.DARK, since=EVENING, until=NOW),
     "masters_of_setup": lambda c: c.masters_of_setup("main", SETUP, Kind.DARK, since=EVENING, until=NOW),
-    "night_masters": lambda c: c.night_masters(BIAS, "2026-01-10"),
     "known_masters": lambda c: c.known_masters([MADE[Kind.BIAS].master_id]),
     "master": lambda c: c.master(MADE[Kind.FLAT].master_id),
     "measured_job": lambda c: c.measured_job(MADE[Kind.DARK].master_id),

@@ -232,5 +232,5 @@ def test_failing_frame_does_not_hold_up_the_masters_of_its_night(catalogue):
 def test_failed_master_has_no_frame(catalogue):
     found = catalogue.record_failure("job", None, "io_error", LATER, False, False, NOW, master_group="bias 2026-01-10")
     assert (found.frame_id, found.master_group) == (None, "bias 2026-01-10")
-    catalogue.clear_failure("job")
+    catalogue.requeue(None, NOW)
     assert catalogue.failure("job") is None

@@ -90,11 +90,6 @@ class Decisions(Staleness):
         with self.transaction():
             self._write("UPDATE frames SET stale = 0 WHERE frame_id = :frame_id", {"frame_id": frame_id})
 
-    def clear_failure(self, job_id: str) -> None:
-        """Forget the failures of a job."""
-        with self.transaction():
-            self._write(_CLEAR_FAILURE, {"job_id": job_id})
-
     def requeue(self, frame_ids: Sequence[str] | None, now: datetime) -> int:
         """Let frames be worked on again, whatever became of them; return how many.
 
@@ -166,7 +161,6 @@ _FAILED = """UPDATE frames SET state = 'failed', reason = :reason, detail = :det
     retry_at = CASE WHEN :final THEN NULL ELSE :next_try END, changed_at = :now
     WHERE frame_id = :frame_id AND superseded_by IS NULL AND state <> 'quarantined'"""
 _FAILURE = "SELECT * FROM failures WHERE job_id = :job_id"
-_CLEAR_FAILURE = "DELETE FROM failures WHERE job_id = :job_id"
 _CLEAR_FAILURES = "DELETE FROM failures WHERE frame_id IN (SELECT value FROM json_each(:ids))"
 _CLEAR_FAILURES_OF_ALL = """DELETE FROM failures
     WHERE frame_id IS NULL OR frame_id IN (SELECT frame_id FROM frames WHERE kind = 'light')"""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.rows import (
     group_filter,
-    optional_text,
     optional_time_text,
     read_failure,
     read_metric,
@@ -183,17 +182,6 @@ class Planning(Reading):
         }
         return self._masters(self._texts(_MASTERS_OF_SETUP, parameters))
 
-    def night_masters(self, group: Group, night: str) -> list[Master]:
-        """Return the current masters of one group and night."""
-        parameters = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
-            "night": night,
-        }
-        return self._masters(self._texts(_NIGHT_MASTERS, parameters))
-
     def known_masters(self, master_ids: list[str]) -> set[str]:
         """Return those of the masters that are recorded and whose file has not been pruned."""
         return {row[0] for row in self._rows(_KNOWN_MASTERS, {"ids": json.dumps(master_ids)})}
@@ -326,10 +314,6 @@ _MASTERS_OF_SETUP = """SELECT master_id FROM masters INDEXED BY masters_setup
     WHERE camera = :camera AND setup = :setup AND kind = :kind
     AND last_obs BETWEEN :since AND :until AND current = 1 AND pruned_at IS NULL
     ORDER BY last_obs, master_id"""
-_NIGHT_MASTERS = """SELECT master_id FROM masters
-    WHERE camera = :camera AND kind = :kind AND configuration = :configuration
-    AND filter_name IS :filter_name AND night = :night AND current = 1 AND pruned_at IS NULL
-    ORDER BY exposure_s, ccd_temp_c, master_id"""
 _KNOWN_MASTERS = """SELECT master_id FROM masters
     WHERE master_id IN (SELECT value FROM json_each(:ids)) AND pruned_at IS NULL"""
 _MEASURED_JOB = "SELECT measured_job FROM masters WHERE master_id = :master_id"

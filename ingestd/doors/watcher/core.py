@@ -175,15 +175,6 @@ class Watcher:
         side = self._owner(path)
         self._settling.not_ready(path, now, reason, wait_s, polled=side is not None and side.is_polled)
 
-    def forget(self, path: str) -> None:
-        """Report a known file once more at the next scan."""
-        self._known.pop(path, None)
-
-    def rescan(self) -> None:
-        """Scan every root at the next poll."""
-        for side in self._sides.values():
-            side.scans_owed = max(side.scans_owed, 1)
-
     @property
     def is_caught_up(self) -> bool:
         """True once every root that exists has been scanned after the start; what it brought may still settle."""
