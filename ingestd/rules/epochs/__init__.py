@@ -7,6 +7,6 @@ others ask of breaks is in ``rules.breaks``.
 
 from ingestd.rules.epochs.charting import points_of
 from ingestd.rules.epochs.detecting import breaks_of
-from ingestd.rules.epochs.settling import EpochKeeper, EpochPlan
+from ingestd.rules.epochs.settling import EpochKeeper, EpochPlan, View
 
-__all__ = ["EpochKeeper", "EpochPlan", "breaks_of", "points_of"]
+__all__ = ["EpochKeeper", "EpochPlan", "View", "breaks_of", "points_of"]

@@ -7,24 +7,20 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestd.records import (
-    Break,
-    ChartPoint,
-    EpochWord,
     Failure,
     FormerProduct,
     FrameRecord,
     Group,
     Kind,
     Master,
-    MeasuredFrame,
-    Metric,
     StaleNight,
     Standing,
 )
+from ingestd.rules import epochs, screening
 
 
-class View(Protocol):
-    """What planning reads of the catalogue."""
+class View(epochs.View, screening.View, Protocol):
+    """What planning reads of the catalogue, beyond what the breaks of epochs and the looks at pixels ask."""
 
     def unmeasured(self, limit: int, now: datetime | None = None) -> list[FrameRecord]:
         """Return calibration frames whose pixels were never looked at, without those that pause after a failure."""
@@ -37,35 +33,6 @@ class View(Protocol):
 
     def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""
-
-    def measured_frames(self, group: Group, night: str, *, unrejected: bool = False) -> list[MeasuredFrame]:
-        """Return the frames of a group and night whose pixels were looked at, with figures and verdict."""
-
-    def uncharted_nights(self, camera: str, setup: str, limit: int) -> list[tuple[Group, str]]:
-        """Return groups and nights of a set-up whose raw frames changed since they were charted."""
-
-    def chart(self, camera: str, setup: str) -> list[ChartPoint]:
-        """Return every point of the chart of a set-up."""
-
-    def breaks(self, camera: str, setup: str) -> list[Break]:
-        """Return the breaks between hardware epochs of a set-up."""
-
-    def epoch_words(self, camera: str, setup: str) -> list[EpochWord]:
-        """Return what operators said of the epochs of a set-up, the oldest first."""
-
-    def master_figures(self, master_id: str) -> tuple[Metric, ...]:
-        """Return the figures of a master."""
-
-    def masters(
-        self,
-        camera: str,
-        configuration: str,
-        kind: Kind,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[Master]:
-        """Return the current masters of one configuration, by the time of their last member."""
 
     def masters_of_setup(
         self,
@@ -114,9 +81,6 @@ class View(Protocol):
 
     def next_retry(self, now: datetime) -> datetime | None:
         """Return when the first of the failed jobs that pause may be tried again."""
-
-    def path_of(self, frame_id: str) -> str | None:
-        """Return where the frame was last seen, if it is still there."""
 
     def suspects(self, deaths: int) -> Mapping[str, str | None]:
         """Return the jobs beside which the daemon died so many times in a row: they run last and alone."""

@@ -13,7 +13,7 @@ reference changed, the verdict stays a function of recorded figures, and a chang
 """
 
 from ingestd.rules.screening.judging import light_findings, verdict
-from ingestd.rules.screening.looking import Look, Screener
+from ingestd.rules.screening.looking import Look, Screener, View
 from ingestd.rules.screening.references import (
     Chosen,
     References,
@@ -29,6 +29,7 @@ __all__ = [
     "References",
     "Screener",
     "Standard",
+    "View",
     "light_findings",
     "plane_labels",
     "previous_master",
