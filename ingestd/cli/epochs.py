@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import check_camera, config_option, config_path, json_option, settings_of
+from ingestd.cli.options import Command, check_camera, config_option, config_path, json_option, settings_of
 from ingestd.cli.tables import print_rows
 
 _COLUMNS = {
@@ -22,8 +23,26 @@ _COLUMNS = {
 }
 
 _camera_option = click.option("--camera", help="Name of a [[camera]].")
-_setup_option = click.option("--setup", help="Only this set-up, as `ingestd epochs --json` has it.")
-_why_option = click.option("--reason", required=True, help="Why; it is kept with the decision.")
+
+
+def _decision(*more: str, must_say_why: bool = True) -> Callable[[Command], Command]:
+    """Add what every decision takes: NIGHT and more arguments, why, and which cameras and set-ups are meant."""
+    why: dict[str, Any] = {"required": True} if must_say_why else {"default": ""}
+    parts: tuple[Callable[[Any], Any], ...] = (
+        *(click.argument(name) for name in ("night", *more)),
+        click.option("--reason", help="Why; it is kept with the decision.", **why),
+        _camera_option,
+        click.option("--setup", help="Only this set-up, as `ingestd epochs --json` has it."),
+        config_option,
+        click.pass_context,
+    )
+
+    def decorate(command: Command) -> Command:
+        for part in reversed(parts):
+            command = part(command)
+        return command
+
+    return decorate
 
 
 @click.group(invoke_without_command=True)
@@ -49,56 +68,36 @@ def epochs(context: click.Context, config: str | None, *, camera: str | None, as
 
 
 @epochs.command()
-@click.argument("night")
-@click.option("--reason", default="", help="Why; it is kept with the decision.")
-@_camera_option
-@_setup_option
-@config_option
-@click.pass_context
+@_decision(must_say_why=False)
 def confirm(context: click.Context, /, config: str | None, **told: str | None) -> None:
     """Let the break at NIGHT stand whatever is seen later, also one that is suspected or was undone."""
-    _decide(context, config, "confirm", told)
+    _decide(context, config, told)
 
 
 @epochs.command()
-@click.argument("night")
-@_why_option
-@_camera_option
-@_setup_option
-@config_option
-@click.pass_context
+@_decision()
 def undo(context: click.Context, /, config: str | None, **told: str | None) -> None:
     """Take the break at NIGHT away: calibrations of both sides belong together. It does not come back."""
-    _decide(context, config, "undo", told)
+    _decide(context, config, told)
 
 
 @epochs.command()
-@click.argument("night")
-@click.argument("to")
-@_why_option
-@_camera_option
-@_setup_option
-@config_option
-@click.pass_context
+@_decision("to")
 def move(context: click.Context, /, config: str | None, **told: str | None) -> None:
     """Move the break at NIGHT: the new epoch begins with the night TO."""
-    _decide(context, config, "move", told)
+    _decide(context, config, told)
 
 
 @epochs.command("open")
-@click.argument("night")
-@_why_option
-@_camera_option
-@_setup_option
-@config_option
-@click.pass_context
+@_decision()
 def open_epoch(context: click.Context, /, config: str | None, **told: str | None) -> None:
     """Begin a new epoch with NIGHT, for all set-ups of a camera or for one."""
-    _decide(context, config, "open", told)
+    _decide(context, config, told)
 
 
-def _decide(context: click.Context, config: str | None, word: str, told: dict[str, str | None]) -> None:
-    """Have the decision recorded, by the daemon if one runs, and say what follows."""
+def _decide(context: click.Context, config: str | None, told: dict[str, str | None]) -> None:
+    """Have the decision of this command recorded, by the daemon if one runs, and say what follows."""
+    word = context.command.name
     request: dict[str, Any] = {"command": "epochs", "word": word, **told}
     answer = daemon.command(settings_of(context, config), request)
     if not answer.get("ok"):
