@@ -399,6 +399,7 @@ def qa_series(
     )
 
     def texts(name: str) -> NDArray[np.str_]:
+        """Return a column of texts."""
         return np.array([row[name] or "" for row in rows], dtype=np.str_)
 
     return QaSeries(

@@ -38,6 +38,7 @@ def _decision(*more: str, must_say_why: bool = True) -> Callable[[Command], Comm
     )
 
     def decorate(command: Command) -> Command:
+        """Add them in this order."""
         for part in reversed(parts):
             command = part(command)
         return command

@@ -142,6 +142,7 @@ def _survey(directory: Path, limit: int, *, hidden: bool) -> proposing.Survey:
     with click.progressbar([0], label="Reading headers", file=sys.stderr, hidden=hidden, show_eta=False) as bar:
 
         def progress(done: int, total: int) -> None:
+            """Show how many headers were read."""
             bar.length = max(total, 1)
             bar.update(done - bar.pos)
 

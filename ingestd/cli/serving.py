@@ -44,10 +44,12 @@ def scan(context: click.Context, config: str | None, *, quiet: bool) -> None:
     with bar:
 
         def progress(done: int, left: int) -> None:
+            """Show how many jobs are done, of those known by now."""
             bar.label, bar.length = "Working", max(done + left, 1)
             bar.update(done - bar.pos)
 
         def scanned(done: int, total: int) -> None:
+            """Show how many files were taken in."""
             bar.length = max(total, 1)
             bar.update(done - bar.pos)
 

@@ -22,7 +22,7 @@ from ingestd.records import CardValue, FileHeader, FrameRecord, Kind, Master, Pl
 from ingestd.rules import dialects, external
 from ingestd.rules.dialects.planes import Detector, build_plane, find_images, is_auxiliary
 from ingestd.rules.external import NotAdopted, Told
-from ingestd.settings import Settings
+from ingestd.settings import Camera, Settings
 
 _NO_DETECTOR = Detector((), (), None, None, None, None)
 
@@ -55,18 +55,7 @@ def prepare(
     if example is not None:
         told = replace(told, camera=told.camera or example.camera)
     camera = external.camera_of(told, dialects.choose_camera(header, str(source.absolute()), settings), settings)
-    record = dialects.classify(
-        header,
-        path=source.name,
-        camera=camera,
-        site=settings.site,
-        frame_id=frame_id,
-        data_sha256=data_sha256,
-        now=now,
-        named=settings.rules_of(camera.name if camera else "").cards(),
-    )
-    if not record.planes:
-        raise NotAdopted(f"{source}: holds no image of two axes")
+    record = _classify(source, header, (frame_id, data_sha256), camera, settings, now)
     cards = _cards(header, record)
     if example is None and catalogue is not None:  # a master of another ingestd names its configuration
         example = catalogue.example(record.camera, str(cards.get("CONFIG") or ""))
@@ -89,14 +78,10 @@ def prepare(
         )
     except FrameRejected as error:
         raise NotAdopted(f"{source}: {error}") from error
-    master = replace(
-        adoption.master,
-        path=str(Path(adoption.master.path).relative_to(settings.data_dir)),
-        sha256=copied.sha256,
-    )
+    stored = str(Path(adoption.master.path).relative_to(settings.data_dir))
     request = {
         "command": "add_master",
-        "master": _plain(master),
+        "master": _plain(replace(adoption.master, path=stored, sha256=copied.sha256)),
         "members": adoption.members,
         "size_bytes": copied.size_bytes,
         "source": str(source.absolute()),
@@ -136,6 +121,25 @@ def _read_header(source: Path, settings: Settings) -> tuple[FileHeader, str, str
         raise NotAdopted(f"{source}: cannot be read: {error.strerror}") from error
     except (FrameNotReady, FrameRejected) as error:
         raise NotAdopted(f"{source}: {error}") from error
+
+
+def _classify(
+    source: Path, header: FileHeader, hashes: tuple[str, str], camera: Camera, settings: Settings, now: datetime
+) -> FrameRecord:
+    """Return what the header says, read as that of any frame; ``hashes`` are those of the file and of its data."""
+    record = dialects.classify(
+        header,
+        path=source.name,
+        camera=camera,
+        site=settings.site,
+        frame_id=hashes[0],
+        data_sha256=hashes[1],
+        now=now,
+        named=settings.rules_of(camera.name).cards(),
+    )
+    if not record.planes:
+        raise NotAdopted(f"{source}: holds no image of two axes")
+    return record
 
 
 def _cards(header: FileHeader, record: FrameRecord) -> Mapping[str, CardValue]:

@@ -204,6 +204,7 @@ def _reduced(reader: RowReader, calibration: PlaneCalibration, shape: tuple[int,
     signal, mask = np.empty(shape, np.float32), np.empty(shape, np.uint8)
 
     def keep(first_row: int, rows: Float32, _uncertainty: Float32 | None, bits: Mask) -> None:
+        """Take a block of rows."""
         signal[first_row : first_row + len(rows)] = rows
         mask[first_row : first_row + len(rows)] = bits
 

@@ -42,6 +42,7 @@ def open_members(job: BuildMaster, limits: Limits, stack: ExitStack) -> list[Sou
     """Return the members of an order, opened and hashed; they are closed with the stack."""
 
     def enter(member: FrameInput) -> Source:
+        """Open one member and check its bytes."""
         source = stack.enter_context(opened(member, limits))
         source.check_content()
         return member, source

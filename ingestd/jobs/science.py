@@ -90,6 +90,7 @@ def _reduce_plane(
     field = StarField(plane.image_shape, is_mosaic=is_mosaic(job.member.frame.configuration.bayer))
 
     def write_block(first_row: int, signal: Float32, uncertainty: Float32 | None, mask: Mask) -> None:
+        """Mark, write and measure a block of rows."""
         if hits is not None:
             hits.mark(first_row, signal, uncertainty, mask)
         writer.write(place.signal, first_row, signal)

@@ -60,6 +60,7 @@ def combined(images: Sequence[NDArray[Any]], sigma: float, least_deviation: floa
     from astropy.stats import mad_std  # noqa: PLC0415
 
     def deviation(samples: Any, axis: Any) -> Any:  # noqa: ANN401 - astropy has no types
+        """Return the robust standard deviation, at least that of the converter."""
         return np.maximum(mad_std(samples, axis=axis, ignore_nan=True), least_deviation)
 
     if len(images) == 1:

@@ -73,6 +73,7 @@ def _largest_gap(cluster: Sequence[float]) -> int:
     middle = (cluster[0] + cluster[-1]) / 2
 
     def order(i: int) -> tuple[float, float]:
+        """Put the largest gap first, of equal ones that nearest to the middle."""
         return -distance(cluster[i], cluster[i - 1]), distance((cluster[i] + cluster[i - 1]) / 2, middle)
 
     return min(range(1, len(cluster)), key=order)

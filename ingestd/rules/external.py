@@ -131,20 +131,16 @@ def adopt(
     members = told.members or _count(cards)
     notes = [] if members else ["how many frames it was made of is unknown: its grade is red unless you give --members"]
     frame = like or record
-    exposure_s = None if kind is not Kind.DARK else _first(told.exposure_s, record.exposure_s)
-    if kind is Kind.DARK and exposure_s is None:
-        raise NotAdopted("the exposure of this dark is not in its header: give --exposure")
+    exposure_s = _dark_exposure_s(record, told) if kind is Kind.DARK else None
     rules = settings.rules_of(record.camera)
     ccd_temp_c = _first(told.ccd_temp_c, record.ccd_temp_c)
     if ccd_temp_c is None and (kind is not Kind.FLAT or rules.matching.flat.max_delta_temp_c is not None):
         notes.append("its temperature is unknown: it serves frames without one only, unless you give --temperature")
     filter_name = (told.filter_name or record.filter_name) if kind is Kind.FLAT else None
     group = Group(record.camera, kind, frame.configuration.key(), filter_name)
-    night = (
-        groups.night_of(last, settings.site.longitude_deg)
-        if told.last_obs or told.first_obs or record.night is None
-        else record.night
-    )
+    is_told = told.first_obs is not None or told.last_obs is not None
+    night = None if is_told else record.night
+    night = night or groups.night_of(last, settings.site.longitude_deg)
     rule = rules.master(kind)
     conditions, floor = (exposure_s, ccd_temp_c), settings.masters.flat_floor
     address = addresses.of_external(group, record.frame_id, conditions, (first, last), members, told.scale, floor)
@@ -180,6 +176,14 @@ def _check_processing(kind: Kind, record: FrameRecord, cards: Mapping[str, CardV
     is_in_electrons = _ELECTRONS.match(str(cards.get("BUNIT") or "").strip()) and kind is not Kind.FLAT
     if is_in_electrons and told.scale == 1.0:
         raise NotAdopted("it is in electrons (BUNIT), masters are in ADU: give --scale, one over the gain in e-/ADU")
+
+
+def _dark_exposure_s(record: FrameRecord, told: Told) -> float:
+    """Return the exposure of a dark, which must be known."""
+    exposure_s = _first(told.exposure_s, record.exposure_s)
+    if exposure_s is None:
+        raise NotAdopted("the exposure of this dark is not in its header: give --exposure")
+    return exposure_s
 
 
 def _interval(record: FrameRecord, cards: Mapping[str, CardValue], told: Told) -> tuple[datetime, datetime]:

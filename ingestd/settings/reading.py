@@ -67,6 +67,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
     """Return the settings with absolute paths; relative ones are taken from the folder."""
 
     def rooted(text: str) -> str:
+        """Return one path."""
         return str(plain_path(folder / text))
 
     cameras = tuple(replace(it, directories=tuple(map(rooted, it.directories))) for it in settings.camera)

@@ -43,6 +43,7 @@ def catalogue_query(settings: Callable[[], Settings], now: Callable[[], datetime
     surveyed: tuple[datetime, Settings, Coverage] | None = None
 
     def query() -> Figures:
+        """Return a reading; the survey of coverage is kept while it is fresh."""
         nonlocal surveyed
         in_force, time = settings(), now()
         with Catalogue.open(in_force.catalogue_path, read_only=True) as catalogue:

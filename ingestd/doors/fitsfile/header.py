@@ -107,6 +107,7 @@ class _Walk:
         fd, size = self.fd, self.stamp.size_bytes
 
         def read(offset: int, length: int) -> bytes:
+            """Return bytes of the file, from its start where that was read already."""
             if offset + length <= len(start):
                 return start[offset : offset + length]
             return os.pread(fd, length, offset)

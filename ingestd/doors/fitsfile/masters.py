@@ -84,6 +84,7 @@ def _read_images(fd: int, units: tuple[HeaderUnit, ...], size: int) -> tuple[str
     images: list[NDArray[Any] | None] = []
 
     def take(buffer: memoryview) -> None:
+        """Fill the buffer with the next bytes of the file, and hash them."""
         nonlocal offset
         pread_exactly(fd, buffer, offset)
         whole.update(buffer)
@@ -121,6 +122,7 @@ def _group(path: Path, units: tuple[HeaderUnit, ...], images: list[NDArray[Any] 
         raise MasterLost(str(path), "the master holds no image")
 
     def image(name: str) -> NDArray[Any] | None:
+        """Return the image of this name, if there is one."""
         return images[named[name]] if name in named else None
 
     planes = []

@@ -96,11 +96,13 @@ class _Inotify(InotifyFD):
         self._on_overflow = on_overflow
 
     def handle_event(self, event: InotifyEvent) -> None:
+        """Say so when events were lost, which watchdog only logs."""
         if event.is_queue_overflow:
             self._on_overflow()
         super().handle_event(event)
 
     def run(self) -> None:
+        """Run, and die quietly."""
         with suppress(Exception):
             super().run()
 
@@ -112,6 +114,7 @@ class _Handler(FileSystemEventHandler):
         self._on_event = on_event
 
     def dispatch(self, event: FileSystemEvent) -> None:
+        """Pass on the events after which a file may be complete, or a directory new."""
         if isinstance(event, FileMovedEvent):
             self._on_event("moved", os.fsdecode(event.dest_path))
         elif isinstance(event, FileClosedEvent):

@@ -151,6 +151,7 @@ class Root:
         """Subscribe to the events of the root; return what prevented it, or an empty text."""
 
         def translate(kind: EventKind, path: str) -> None:
+            """Pass on what concerns frames, by the path that the settings give the root."""
             inner = path.removeprefix(resolved)
             if is_searched(inner) if kind == "directory" else is_frame_path(inner):
                 self._on_event(kind, self.path + inner)

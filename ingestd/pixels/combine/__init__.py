@@ -118,6 +118,7 @@ def combine(
     else:
 
         def fill(part: Rows) -> None:
+            """Combine some of the rows."""
             kernel = _kernel(readers, sigma, iterations, scales, block_px, least_deviation)
             for first_row, rows in _slabs(readers, kernel.samples.itemsize, part):
                 _combine_rows(readers, kernel, first_row, rows, result)

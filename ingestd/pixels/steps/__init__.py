@@ -134,6 +134,7 @@ def reduce_plane(
     spans = iter(passage.spans(0, passage.shape[0], block_px))
 
     def take(_part: int) -> NDArray[np.int64]:
+        """Reduce blocks until none is left, and count their mask bits."""
         counts = np.zeros(4, np.int64)
         for block in passage.blocks(spans):
             uncertainty = np.sqrt(block.variance, out=block.variance) if calibration.has_uncertainty else None

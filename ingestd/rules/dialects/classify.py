@@ -81,35 +81,22 @@ def classify(
     seen = _Seen(cards, dialect.name, own)
 
     object_name = seen.text("object", own.object)
-    rules = KindRules(
-        keywords=(*own.kind, *keywords_of(dialect.name, "kind")),
-        codes=keywords_of(dialect.name, "kind_code"),
-        classes=keywords_of(dialect.name, "class"),
-        words=own.words,
-        file_names=own.file_names,
-    )
-    decision = decide_kind(cards, rules, path, object_name or "")
     processing = read_processing(cards, remarks, header.units, tuple(image.unit.index for image in images))
+    decision = decide_kind(cards, _kind_rules(own, dialect.name), path, object_name or "")
     decision = by_structure(decision, processing, header.units, images, plane_images)
-
     exposure = seen.exposure()
     ccd_temp = seen.temperature("ccd_temp", own.ccd_temp)
     set_temp = seen.temperature("set_temp", own.set_temp)
     filter_name = seen.filter(decision.kind)
     observation = read_observation(cards, dialect.name, own.obs_start, site)
-    planes, setup, plane_notes = _planes_and_setup(seen, dialect, settings, header, plane_images)
-    gain, noise = seen.gain(settings, setup, planes), seen.noise(settings, planes)
-    saturation = seen.saturation(settings)
     start = observation.obs_start
+    planes, setup, plane_notes = _planes_and_setup(seen, dialect, settings, header, plane_images)
     flags = reason_codes(
         decision, processing, is_auto_dark=is_auto_dark(cards), is_unstable=is_unstable(ccd_temp, set_temp),
         start=start, now=now,
     )  # fmt: skip
     warnings = warning_notes(cards, processing, (ccd_temp, set_temp), start, now)
-    if recognised_by:
-        seen.sources.append(("dialect", recognised_by))
-    if processing.origins:
-        seen.sources.append(("processing", "; ".join(processing.origins)))
+    origins = (("dialect", recognised_by), ("processing", "; ".join(processing.origins)))
     return FrameRecord(
         frame_id=frame_id,
         data_sha256=data_sha256,
@@ -124,13 +111,19 @@ def classify(
         object_name=object_name,
         obs_start=start,
         night=observation.night,
-        gain_e_per_adu=gain,
-        read_noise_e=noise,
-        saturation_adu=saturation,
+        gain_e_per_adu=seen.gain(settings, setup, planes),
+        read_noise_e=seen.noise(settings, planes),
+        saturation_adu=seen.saturation(settings),
         planes=planes,
         dialect=dialect.name,
         container=header.container,
-        sources=(("kind", decision.source or "no card, no rule"), *seen.sources, *setup.sources, *observation.sources),
+        sources=(
+            ("kind", decision.source or "no card, no rule"),
+            *seen.sources,
+            *(it for it in origins if it[1]),
+            *setup.sources,
+            *observation.sources,
+        ),
         flags=flags,
         notes=(*decision.notes, *warnings, *seen.notes, *setup.notes, *plane_notes, *observation.notes),
         cards=tuple((name, value) for name in named if (value := comparable(cards.get(name))) is not None),
@@ -252,6 +245,17 @@ class _Seen:
 
 
 _UNIT_FACTORS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
+
+
+def _kind_rules(own: Keywords, dialect: str) -> KindRules:
+    """Return what tells the kind: the settings before the dialect."""
+    return KindRules(
+        keywords=(*own.kind, *keywords_of(dialect, "kind")),
+        codes=keywords_of(dialect, "kind_code"),
+        classes=keywords_of(dialect, "class"),
+        words=own.words,
+        file_names=own.file_names,
+    )
 
 
 def _gain_keywords(own: Keywords, dialect: str, *, is_e_per_adu: bool) -> tuple[str, ...]:

@@ -52,7 +52,6 @@ def read_setup(
     planes : tuple of Plane
         The planes; the first one gives width and height.
     """
-    sources: list[tuple[str, str]] = []
     notes: list[str] = []
     instrument = first_text(cards, (*own.instrument, *keywords_of(dialect.name, "instrument")))
     mode = first_text(cards, (*own.readout_mode, *keywords_of(dialect.name, "readout_mode")))
@@ -63,7 +62,7 @@ def read_setup(
         window, window_source = _window_of_sections(cards, planes[0], (x_binning, y_binning))
     bayer, bayer_source = _bayer(cards, planes[0].shape[0] if planes else 0, notes)
     setting, setting_source, is_e_per_adu = _gain_setting(cards, dialect, own, notes)
-    for name, source in (
+    sources = (
         ("instrument", instrument[1] if instrument else ""),
         ("readout_mode", mode[1] if mode else ""),
         ("offset_setting", offset[2] if offset else ""),
@@ -71,15 +70,7 @@ def read_setup(
         ("window", window_source),
         ("bayer", bayer_source),
         ("gain_setting", setting_source),
-    ):
-        if source:
-            sources.append((name, source))
-    extra = [(keyword, value) for keyword in (*GENERIC["detector"], *GENERIC["orientation"])
-             if keyword in cards and (value := text(cards[keyword]))]  # fmt: skip
-    extra += [(keyword, text(cards.get(keyword.upper()))) for keyword in extra_match]
-    if any(plane.has_overscan for plane in planes):
-        # a master of such frames lost its level to the overscan: it must never meet a frame that keeps it
-        extra.append(("overscan", "yes"))
+    )
     configuration = Configuration(
         instrument=instrument[0] if instrument else "",
         width_px=planes[0].shape[1] if planes else 0,
@@ -92,11 +83,21 @@ def read_setup(
         offset_setting=offset[0] if offset else None,
         bayer=bayer,
         planes=len(planes),
-        extra=tuple(dict.fromkeys(extra)),
+        extra=_extra(cards, extra_match, planes),
         amplifiers=max(1, len(planes[0].channels)) if planes else 1,
         image_px=planes[0].image_shape[::-1] if planes and planes[0].image_shape != planes[0].shape else None,
     )
-    return SetUp(configuration, tuple(sources), is_e_per_adu, tuple(notes))
+    return SetUp(configuration, tuple(it for it in sources if it[1]), is_e_per_adu, tuple(notes))
+
+
+def _extra(cards: Cards, extra_match: tuple[str, ...], planes: tuple[Plane, ...]) -> tuple[tuple[str, str], ...]:
+    """Return what else must be equal: detector and orientation where a card tells them, and what the settings want."""
+    told = [(keyword, text(cards.get(keyword))) for keyword in (*GENERIC["detector"], *GENERIC["orientation"])]
+    extra = [it for it in told if it[1]] + [(keyword, text(cards.get(keyword.upper()))) for keyword in extra_match]
+    if any(plane.has_overscan for plane in planes):
+        # a master of such frames lost its level to the overscan: it must never meet a frame that keeps it
+        extra.append(("overscan", "yes"))
+    return tuple(dict.fromkeys(extra))
 
 
 def read_binning(cards: Cards) -> tuple[int, int, str]:

@@ -30,10 +30,12 @@ class _Figures:
 
     @property
     def level_adu(self) -> float:
+        """Mean level of the parts."""
         return statistics.fmean(level for _, level, _ in self.parts)
 
     @property
     def noise_adu(self) -> float:
+        """Mean noise of a pixel of the parts."""
         return statistics.fmean(noise for _, _, noise in self.parts)
 
 
@@ -99,6 +101,7 @@ def _conditions(frames: Sequence[_Figures], matching: Matching) -> list[list[_Fi
     limits = matching.dark
 
     def reach_s(exposure_s: float) -> float:
+        """Return how far an equal exposure may be off."""
         return clusters.exposure_tolerance_s(exposure_s, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio)
 
     return [

@@ -58,6 +58,7 @@ class _Suspicion:
 
     @property
     def frames(self) -> int:
+        """How many frames stand behind the points."""
         return sum(point.frames for point in self.points)
 
 

@@ -21,6 +21,7 @@ def reach_rule(settings: Settings) -> Callable[[Master], Reach]:
     """Return what tells the reach of a master under these settings."""
 
     def reach(master: Master) -> Reach:
+        """Return the reach of one master."""
         rules = settings.rules_of(master.camera)
         table, kind = rules.match(master.kind), master.kind
         is_ranked = not master.is_pinned and _ranks_by_time(rules.master(kind), table.order)

@@ -126,6 +126,7 @@ def _measured_gains(desk: Desk, frame: FrameRecord) -> electronics.Measured:
     epoch = desk.epochs.first_night(frame.camera, frame.configuration.key(), night)
 
     def gains(plane: int | None, channel: str) -> list[tuple[float, float | None]]:
+        """Return the gains of one amplifier."""
         return desk.view.gains(*instrument_of(frame), night, since_night=epoch, plane=plane, channel=channel)
 
     return gains

@@ -77,6 +77,7 @@ def _propose_camera(seed: Seed, directory: str, site: Site, now: datetime) -> Ca
     camera = Camera(name=seed.name, directories=(directory,), match=dict(seed.match))
 
     def relook(keywords: Keywords) -> list[Look]:
+        """Look at the same headers with these keywords."""
         changed = replace(camera, keywords=keywords)
         return [look(each.sample, changed, site, now) for each in seed.looks]
 

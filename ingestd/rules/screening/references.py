@@ -138,6 +138,7 @@ def _latest(frame: FrameRecord | Master, masters: Sequence[Master]) -> Master | 
     """Return the master of the latest night; of several the nearest in exposure, then in temperature."""
 
     def order(master: Master) -> tuple[int, float, float, str]:
+        """Put the latest first."""
         return (
             -groups.night_number(master.night),
             clusters.distance(frame.exposure_s or 0.0, master.exposure_s or 0.0),
