@@ -9,6 +9,7 @@ import pytest
 from astropy import units
 
 from ingestd import api
+from ingestd.api.series import _ASTROPY_UNITS
 from ingestd.metrics import METRICS
 from tests.scanned import NIGHT, Scanned
 
@@ -128,4 +129,4 @@ def test_a_table_has_times_and_units(catalogue):
 
 def test_every_unit_of_a_figure_is_one_of_astropy():
     for row in METRICS:
-        units.Unit(api._ASTROPY_UNITS.get(row.unit, row.unit))
+        units.Unit(_ASTROPY_UNITS.get(row.unit, row.unit))

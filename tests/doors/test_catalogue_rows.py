@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestd.doors.catalogue import Catalogue, decode_path, encode_path
-from ingestd.doors.catalogue.rows import read_time, time_text
+from ingestd.doors.catalogue.texts import read_time, time_text
 from ingestd.records import Kind, State
 from ingestd.rules import windows
 from tests.doors.catalogue_samples import (

@@ -5,8 +5,9 @@
 was ordered, ``judging`` verdicts on pixels and the operator's word, ``epochs`` breaks of the hardware, ``flights`` what
 workers hold; ``retention`` and ``listings`` read for housekeeping and for people, ``science`` what was observed lately,
 ``exports`` whole tables, ``history`` figures of all nights, ``results`` what was made and by which order, ``questions``
-what a person asks in SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures, ``rows``
-turns rows into records. Every method that writes is one transaction; only this package and the schema know SQLite.
+what a person asks in SQL. ``staleness`` says what a change makes due, ``figures`` keeps the quality figures,
+``rows`` and ``judgements`` turn rows into records, ``texts`` single values into text. Every method that writes is one
+transaction; only this package and the schema know SQLite.
 """
 
 from ingestd.doors.catalogue.arrivals import Arrivals
@@ -24,8 +25,8 @@ from ingestd.doors.catalogue.product_recording import ProductRecording
 from ingestd.doors.catalogue.questions import Answer, QuestionRefused, Questions
 from ingestd.doors.catalogue.results import Result, Results
 from ingestd.doors.catalogue.retention import Retention
-from ingestd.doors.catalogue.rows import decode_path, encode_path
 from ingestd.doors.catalogue.science import Science
+from ingestd.doors.catalogue.texts import decode_path, encode_path
 from ingestd.doors.catalogue.values import (
     AddedFrame,
     ArrivalRow,

@@ -5,16 +5,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.rows import (
-    clean_text,
-    decode_path,
-    encode_path,
-    frame_row,
-    plane_row,
-    read_time,
-    time_text,
-)
+from ingestd.doors.catalogue.rows import frame_row, plane_row
 from ingestd.doors.catalogue.staleness import Staleness
+from ingestd.doors.catalogue.texts import clean_text, decode_path, encode_path, read_time, time_text
 from ingestd.doors.catalogue.values import AddedFrame, ArrivalRow
 from ingestd.records import FileStamp, State
 

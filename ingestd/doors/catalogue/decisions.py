@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.rows import clean_text, optional_time_text, read_failure, read_time, time_text
+from ingestd.doors.catalogue.judgements import read_failure
 from ingestd.doors.catalogue.staleness import Staleness
+from ingestd.doors.catalogue.texts import clean_text, optional_time_text, read_time, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,16 +5,10 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from ingestd.doors.catalogue.judgements import chart_json, read_break, read_chart
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import (
-    chart_json,
-    clean_text,
-    group_filter,
-    read_break,
-    read_chart,
-    time_text,
-)
 from ingestd.doors.catalogue.staleness import later_night
+from ingestd.doors.catalogue.texts import clean_text, group_filter, time_text
 from ingestd.records import Break, EpochWord, Group, Kind
 
 if TYPE_CHECKING:

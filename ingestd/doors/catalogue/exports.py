@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import optional_time_text
+from ingestd.doors.catalogue.texts import optional_time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.rows import as_json, master_row, time_text
+from ingestd.doors.catalogue.rows import master_row
 from ingestd.doors.catalogue.staleness import Staleness
+from ingestd.doors.catalogue.texts import as_json, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ingestd.doors.catalogue.rows import clean_text, finite, optional_text, optional_time_text
 from ingestd.doors.catalogue.staleness import Staleness
+from ingestd.doors.catalogue.texts import clean_text, finite, optional_text, optional_time_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingestd.doors.catalogue.judgements import findings_json, read_findings
 from ingestd.doors.catalogue.master_recording import MasterRecording
-from ingestd.doors.catalogue.rows import (
-    clean_text,
-    findings_json,
-    optional_text,
-    optional_time_text,
-    read_findings,
-    time_text,
-)
+from ingestd.doors.catalogue.texts import clean_text, optional_text, optional_time_text, time_text
 from ingestd.records import Kind
 
 if TYPE_CHECKING:

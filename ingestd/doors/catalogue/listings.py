@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import encode_path
+from ingestd.doors.catalogue.texts import encode_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

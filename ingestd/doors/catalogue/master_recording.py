@@ -6,12 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.figures import Figures
-from ingestd.doors.catalogue.rows import (
-    clean_text,
-    master_row,
-    optional_text,
-    time_text,
-)
+from ingestd.doors.catalogue.rows import master_row
+from ingestd.doors.catalogue.texts import clean_text, optional_text, time_text
 from ingestd.records import Kind
 
 if TYPE_CHECKING:

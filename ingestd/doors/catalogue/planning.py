@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ingestd.doors.catalogue.judgements import read_failure, read_verdict
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import (
-    group_filter,
-    optional_time_text,
-    read_failure,
-    read_metric,
-    read_time,
-    read_verdict,
-    time_text,
-)
+from ingestd.doors.catalogue.rows import read_metric
+from ingestd.doors.catalogue.texts import group_filter, optional_time_text, read_time, time_text
 from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, Standing, UsedMaster
 
 if TYPE_CHECKING:

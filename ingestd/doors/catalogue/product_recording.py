@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.figures import Figures
-from ingestd.doors.catalogue.rows import (
-    clean_text,
-    encode_path,
-    finite,
-    section_text,
-    time_text,
-)
+from ingestd.doors.catalogue.texts import clean_text, encode_path, finite, section_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

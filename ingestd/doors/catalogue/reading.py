@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.connection import Connection
-from ingestd.doors.catalogue.rows import decode_path, read_frame, read_master, read_plane
+from ingestd.doors.catalogue.rows import read_frame, read_master, read_plane
+from ingestd.doors.catalogue.texts import decode_path
 from ingestd.doors.catalogue.values import StandingFrame
 from ingestd.records import State
 

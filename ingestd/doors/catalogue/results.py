@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import decode_path, encode_path
+from ingestd.doors.catalogue.texts import decode_path, encode_path
 
 if TYPE_CHECKING:
     import sqlite3

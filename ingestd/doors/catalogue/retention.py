@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import decode_path, encode_path, time_text
+from ingestd.doors.catalogue.texts import decode_path, encode_path, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

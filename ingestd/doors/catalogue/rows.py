@@ -1,121 +1,44 @@
-"""Rows <-> records: times, paths, sections and configurations as text, and the values that pass this door."""
+"""Rows <-> records: the values that pass this door."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import fields
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
+from ingestd.doors.catalogue.texts import (
+    as_json,
+    clean_text,
+    decode_path,
+    encode_path,
+    finite,
+    group_filter,
+    optional_text,
+    optional_time_text,
+    read_optional_time,
+    read_section,
+    read_time,
+    section_text,
+    time_text,
+)
 from ingestd.records import (
-    Break,
     Cards,
     Channel,
-    ChartPoint,
     Configuration,
-    Failure,
-    Finding,
     FrameRecord,
     Kind,
     Master,
     Metric,
     Plane,
-    Section,
-    Verdict,
 )
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
 
 _INT64 = 1 << 63
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\\\x7f\udc80-\udcff]")
-_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
-_FIRST_SURROGATE = 0xDC00
-_FIRST_HIGH_BYTE = 0x80
 _CONFIGURATION_FIELDS = tuple(item.name for item in fields(Configuration))
-
-
-# --- single values ----------------------------------------------------------------------------------------------------
-
-
-def time_text(time: datetime) -> str:
-    """Return an aware time as ISO-8601 UTC text of 24 characters; what is finer than a millisecond is cut off."""
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC)
-    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
-
-
-def optional_time_text(time: datetime | None) -> str | None:
-    """Return the time as text, or None."""
-    return None if time is None else time_text(time)
-
-
-def read_time(text: str) -> datetime:
-    """Return the time that ``time_text`` wrote."""
-    return datetime.fromisoformat(text)
-
-
-def read_optional_time(text: str | None) -> datetime | None:
-    """Return the time, or None."""
-    return None if text is None else read_time(text)
-
-
-def encode_path(path: str) -> str:
-    r"""Return the path as text that every program can store and print: odd bytes stand as ``\xNN``, reversibly."""
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", path)
-
-
-def decode_path(text: str) -> str:
-    """Return the path that ``encode_path`` was given, as ``os.fsdecode`` gives it."""
-    return _ESCAPED.sub(_unescape, text) if "\\" in text else text
-
-
-def _unescape(found: re.Match[str]) -> str:
-    """Return the character or the undecodable byte of one escape."""
-    byte = int(found[1], 16)
-    return chr(byte if byte < _FIRST_HIGH_BYTE else _FIRST_SURROGATE + byte)
-
-
-def clean_text(text: str) -> str:
-    r"""Return the text; what is not Unicode (a lone surrogate) stands as ``\uNNNN``, because SQLite takes UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def optional_text(text: str | None) -> str | None:
-    """Return the text cleaned, or None."""
-    return None if text is None else clean_text(text)
-
-
-def finite(value: float | None) -> float | None:
-    """Return the number, or None where it is not a finite one: NaN never reaches the database."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def as_json(value: object) -> str:
-    """Return the value as compact JSON that SQLite can store and query."""
-    return clean_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-
-
-def group_filter(kind: Kind, filter_name: str | None) -> str:
-    """Return the filter as part of a group: only flats are grouped by it, and no filter is an empty text."""
-    return clean_text(filter_name or "") if kind is Kind.FLAT else ""
-
-
-def section_text(section: Section | None) -> str | None:
-    """Return a section as ``y0:y1,x0:x1``, zero-based and half-open."""
-    return None if section is None else f"{section.y0}:{section.y1},{section.x0}:{section.x1}"
-
-
-def _read_section(text: str | None) -> Section | None:
-    """Return the section that ``section_text`` wrote."""
-    if text is None:
-        return None
-    y0, y1, x0, x1 = (int(number) for number in text.replace(",", ":").split(":"))
-    return Section(y0, y1, x0, x1)
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -261,9 +184,9 @@ def _read_channels(text: str) -> tuple[Channel, ...]:
     """Return the amplifiers in their JSON lists; all frames of a camera have the same."""
     found = []
     for name, section, overscan, gain, noise in json.loads(text):
-        own = _read_section(section)
+        own = read_section(section)
         if own is not None:
-            found.append(Channel(name, own, _read_section(overscan), gain, noise))
+            found.append(Channel(name, own, read_section(overscan), gain, noise))
     return tuple(found)
 
 
@@ -279,8 +202,8 @@ def read_plane(row: sqlite3.Row) -> Plane:
         blank=row["blank"],
         offset=row["data_offset"],
         encoding=cast('Literal["raw", "tile"]', row["encoding"]),
-        overscan=_read_section(row["overscan"]),
-        trim=_read_section(row["trim"]),
+        overscan=read_section(row["overscan"]),
+        trim=read_section(row["trim"]),
         gain_e_per_adu=row["gain_e_per_adu"],
         read_noise_e=row["read_noise_e"],
         channels=_read_channels(row["channels"]),
@@ -341,81 +264,3 @@ def read_master(row: sqlite3.Row) -> Master:
 def read_metric(row: sqlite3.Row) -> Metric:
     """Return the figure in a row of table ``metrics``."""
     return Metric(row["name"], row["value"], row["error"], row["plane"], row["channel"])
-
-
-# --- verdicts ---------------------------------------------------------------------------------------------------------
-
-
-def findings_json(findings: Sequence[Finding]) -> str:
-    """Return findings as a JSON list of [code, keeps out, text]."""
-    return as_json([[finding.code, finding.keeps_out, finding.text] for finding in findings])
-
-
-def read_findings(text: str | None) -> tuple[Finding, ...]:
-    """Return the findings that ``findings_json`` wrote."""
-    return tuple(Finding(code, bool(keeps_out), text) for code, keeps_out, text in json.loads(text or "[]"))
-
-
-def read_verdict(row: sqlite3.Row) -> Verdict | None:
-    """Return the verdict in a row of table ``frames``, or None if none was given."""
-    if row["screened"] is None:
-        return None
-    findings = read_findings(row["findings"])
-    return Verdict(row["frame_id"], findings, row["reference_id"] or "", row["pedestal_id"] or "")
-
-
-# --- hardware epochs --------------------------------------------------------------------------------------------------
-
-
-def chart_json(points: Iterable[ChartPoint]) -> str:
-    """Return points of one group and night as JSON: frames, exposure, temperature, gain, parts."""
-    return as_json(
-        [
-            [
-                point.frames,
-                finite(point.exposure_s),
-                finite(point.ccd_temp_c),
-                finite(point.gain_e_per_adu),
-                point.parts,
-            ]
-            for point in points
-        ]
-    )
-
-
-def read_chart(row: sqlite3.Row) -> list[ChartPoint]:
-    """Return the points in a row of table ``nights``."""
-    return [
-        ChartPoint(
-            Kind(row["kind"]),
-            row["configuration"],
-            row["night"],
-            frames,
-            exposure_s,
-            ccd_temp_c,
-            gain_e_per_adu,
-            tuple((name, level, noise) for name, level, noise in parts),
-        )
-        for frames, exposure_s, ccd_temp_c, gain_e_per_adu, parts in json.loads(row["chart"])
-    ]
-
-
-def read_break(row: sqlite3.Row) -> Break:
-    """Return the break in a row of table ``breaks``."""
-    return Break(
-        row["camera"], row["setup"], row["night"], row["after_night"], row["status"], row["cause"], row["reason"]
-    )
-
-
-def read_failure(row: sqlite3.Row) -> Failure:
-    """Return the failure in a row of table ``failures``."""
-    return Failure(
-        job_id=row["job_id"],
-        frame_id=row["frame_id"],
-        master_group=row["master_group"],
-        attempts=row["attempts"],
-        deaths=row["deaths"],
-        next_try=read_optional_time(row["next_try"]),
-        reason=row["reason"],
-        is_final=bool(row["final"]),
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import read_cards, read_time, time_text
+from ingestd.doors.catalogue.rows import read_cards
+from ingestd.doors.catalogue.texts import read_time, time_text
 from ingestd.records import ScienceUse
 
 if TYPE_CHECKING:

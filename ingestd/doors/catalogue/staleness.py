@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ingestd.doors.catalogue.judgements import read_verdict
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.rows import clean_text, group_filter, read_verdict, time_text
+from ingestd.doors.catalogue.texts import clean_text, group_filter, time_text
 from ingestd.records import CALIBRATION_KINDS, Kind
 
 if TYPE_CHECKING:
