@@ -28,11 +28,6 @@ class DataLock:
         self._path = path
         self._fd: int | None = None
 
-    @property
-    def is_mine(self) -> bool:
-        """True while this object holds the lock."""
-        return self._fd is not None
-
     def acquire(self) -> None:
         """Take the lock.
 

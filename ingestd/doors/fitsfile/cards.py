@@ -173,7 +173,6 @@ def _join_parts(strings: list[str]) -> str:
 
 _MAX_KEYWORD = 8
 _MAX_STRING = 68
-_FIRST_VALUE_COLUMN = 10
 
 
 def card(keyword: str, value: CardValue, comment: str = "") -> bytes:
