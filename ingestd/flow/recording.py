@@ -186,8 +186,7 @@ class Recorder:
         arrived_at = self._arrived_at.pop(frame.frame_id, None)
         if arrived_at is not None:
             self._telemetry.observe("total", (now - arrived_at).total_seconds())
-        note = f"provisional, without {', '.join(step for step, _ in job.skipped)}" if job.provisional else "complete"
-        words = ("Reduced again" if again else "Reduced", Path(job.member.path).name, note)
+        words = ("Reduced again" if again else "Reduced", Path(job.member.path).name, _completeness(job))
         relative = Path(job.product).relative_to(self.settings.data_dir)
         _log.info("%s: %s (%s) in %.2f s: %s%s", *words, outcome.seconds, relative, again and f": {again}")
 
@@ -267,6 +266,14 @@ class Recorder:
 def explanation_of(calibration: Calibration) -> str:
     """Return the choice of masters as JSON text, every candidate with its verdict."""
     return json.dumps(matching.explain_record(calibration), allow_nan=False)
+
+
+def _completeness(job: ReduceFrame) -> str:
+    """Return what the log says of a product: complete, or which steps it lacks and whether its masters are in doubt."""
+    if not job.provisional:
+        return "complete"
+    lacking = f"without {', '.join(step for step, _ in job.skipped)}" if job.skipped else ""
+    return ", ".join(filter(None, ("provisional", lacking, job.doubt and "hardware in doubt")))
 
 
 def _back_off_s(attempts: int) -> float:

@@ -298,7 +298,8 @@ def test_a_suspected_break_opens_when_it_is_confirmed(third_night):
     assert mixed(place, range(4)) == []
 
 
-def test_a_doubt_that_ends_does_not_wait_for_noon_although_a_master_is_hardly_nearer(tmp_path):
+def test_a_doubt_that_ends_does_not_wait_for_noon_although_a_master_is_hardly_nearer(tmp_path, caplog):
+    caplog.set_level("INFO", "ingestd.flow.recording")
     with observatory(tmp_path, reduction={"again_s": 600.0}) as place:
         for i in range(3):
             evening(i, place.incoming)
@@ -307,6 +308,7 @@ def test_a_doubt_that_ends_does_not_wait_for_noon_although_a_master_is_hardly_ne
         evening(3, place.incoming, NOISY)
         place.settle()
         assert place.state("light_3.fit") == ("provisional", "epoch_suspected")
+        assert "Reduced: light_3.fit (provisional, hardware in doubt)" in caplog.text
         assert decide(place, "undo", AFTER[0])["ok"]
         for index in range(20, 23):  # 48 h before the evening that the hours count from
             more = {"exposure_s": 7.0, "level_adu": 22_000.0, "hours": 17.9 - 48 + index / 1000}
