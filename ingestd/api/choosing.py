@@ -111,9 +111,8 @@ def best_master(
     )
     masters, setup = {}, windows.setup_of(configuration)
     for one in CALIBRATION_KINDS:
-        rule = settings.rules_of(camera).master(one)
-        reach = timedelta(days=2 * rule.longest_d + rule.window_d)
-        masters[one] = catalogue.masters_of_setup(camera, setup, one, since=time - reach, until=time + reach)
+        since, until = matching.looked_at(time, settings.rules_of(camera).master(one))
+        masters[one] = catalogue.masters_of_setup(camera, setup, one, since=since, until=until)
     settings_of = {each.name: each for each in settings.camera}
     breaks = catalogue.breaks(camera, setup)
     calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera), breaks)

@@ -1,4 +1,6 @@
-"""Which science frames a master can serve at all, and which have a better one whatever becomes of it.
+"""How far masters and frames look for each other in time, temperature and exposure.
+
+Which science frames a master can serve at all, and which have a better one whatever becomes of it.
 
 Both follow from ``verdicts``: a frame outside the reach of a master misses it, whatever else is there; and in the order
 of choosing a master that is uncut, unscaled, of no worse grade and nearer in time comes first, for its age is graded no
@@ -8,6 +10,7 @@ worse either. Limits are a little wider than those of ``verdicts``: one frame to
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from ingestd.records import Kind, Master, Reach
 from ingestd.rules import groups
@@ -15,6 +18,12 @@ from ingestd.settings import ORDER, DarkMatching, MasterRule, Settings
 
 _SLACK = 1e-5
 """Above the 1e-6 to which differences are rounded."""
+
+
+def looked_at(time: datetime, rule: MasterRule) -> tuple[datetime, datetime]:
+    """Return from when to when masters are looked at for a frame: those that may be valid, and as many to be shown."""
+    reach = timedelta(days=2 * rule.longest_d + rule.window_d)
+    return time - reach, time + reach
 
 
 def reach_rule(settings: Settings) -> Callable[[Master], Reach]:

@@ -5,6 +5,10 @@ at that: calibration frames that were never measured, nights whose masters may d
 bias may be another now, science frames whose best masters may differ. A look ends with a job, with a wait, or with the
 finding that all is as it should be. Masters come before the frames that need them; a burst of frames is combined when
 it has been quiet, or at once when a science frame needs it.
+
+``planner`` is one look, ``nights`` looks at masters to be built, ``standing`` at masters to be graded, ``lights`` at
+science frames, ``again`` at those that have a product; ``desk`` hands out the jobs, ``plan`` is what was found,
+``view`` what is asked of the catalogue.
 """
 
 from ingestd.rules.planning.desk import SUSPICIOUS_DEATHS

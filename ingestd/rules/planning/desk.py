@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ingestd.records import Calibration, FrameRecord, Job, Kind, Master
 from ingestd.rules import epochs, matching, windows
@@ -46,9 +46,7 @@ class Desk:
         """Return the masters that may be valid for a frame, and those of about as much time more, to be shown."""
         if frame.obs_start is None:
             return []
-        rule = self.rules(frame.camera).master(kind)
-        reach = timedelta(days=2 * rule.longest_d + rule.window_d)
-        since, until = frame.obs_start - reach, frame.obs_start + reach
+        since, until = matching.looked_at(frame.obs_start, self.rules(frame.camera).master(kind))
         return self.view.masters_of_setup(*instrument_of(frame), kind, since=since, until=until)
 
     def camera(self, name: str) -> Camera:

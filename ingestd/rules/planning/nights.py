@@ -49,14 +49,7 @@ class NightPlanner:
         """Look at every stale night; those of a wanted instrument (camera, set-up) are not put off."""
         nights = Nights()
         for stale in sorted(self._desk.view.stale_nights(), key=_night_order):
-            instrument = (stale.group.camera, windows.setup_of(stale.group.configuration))
-            if nights.must_wait(stale.group) or self._has_enough(nights):
-                nights.put_off(stale.group)
-                continue
-            if not self._is_quiet(stale, forced=instrument in wanted) or self._desk.view.has_unmeasured(*instrument):
-                nights.put_off(stale.group)
-                continue
-            if not self._desk.epochs.is_settled(*instrument):
+            if not self._is_ready(stale, nights, wanted):
                 nights.put_off(stale.group)
                 continue
             if not self._screen(stale, nights):
@@ -70,6 +63,15 @@ class NightPlanner:
                 # even a night settled now may change what depends on it: that is looked at once it is recorded
                 nights.put_off(stale.group)
         return nights
+
+    def _is_ready(self, stale: StaleNight, nights: Nights, wanted: Collection[tuple[str, str]]) -> bool:
+        """Return whether a night can be looked at: nothing before it is open, its burst is over, its epoch is known."""
+        instrument = (stale.group.camera, windows.setup_of(stale.group.configuration))
+        if nights.must_wait(stale.group) or self._has_enough(nights):
+            return False
+        if not self._is_quiet(stale, forced=instrument in wanted) or self._desk.view.has_unmeasured(*instrument):
+            return False
+        return self._desk.epochs.is_settled(*instrument)
 
     def _has_enough(self, nights: Nights) -> bool:
         """Return whether the nights looked at so far give work to every free worker."""

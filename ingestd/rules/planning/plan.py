@@ -29,7 +29,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A science frame that waits for a master, by setting."""
+    """A science frame that waits: by setting for a master or the end of a doubt, else for its file to come back."""
 
     frame: FrameRecord
     calibration: Calibration

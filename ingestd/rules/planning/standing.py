@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
-from datetime import date as calendar_date
 
 from ingestd.records import Kind, Master, Match, MeasureMaster
-from ingestd.rules import addresses, breaks, grading, matching, screening, windows
+from ingestd.rules import addresses, grading, matching, screening, windows
 from ingestd.rules.planning.desk import Desk
 
 
@@ -73,11 +71,8 @@ def _bias_below(desk: Desk, dark: Master) -> Match | None:
 
 def _previous(desk: Desk, master: Master) -> Master | None:
     """Return the master that a night's master is compared with: one of its own hardware epoch."""
-    evening = datetime.combine(calendar_date.fromisoformat(master.night), time(), UTC)
-    rules = desk.rules(master.camera)
-    since = evening - timedelta(days=rules.master(master.kind).after_d + 2)
-    until = evening + timedelta(days=2)
-    own = desk.view.masters(master.camera, master.configuration, master.kind, since=since, until=until)
-    known = desk.epochs.breaks(master.camera, windows.setup_of(master.configuration))
-    alike = [it for it in own if breaks.crossed(known, master.night, it.night) is None]
-    return screening.previous_master(master, alike, rules)
+    rules, known = desk.rules(master.camera), desk.epochs.breaks(master.camera, windows.setup_of(master.configuration))
+    own = screening.possible_references(
+        desk.view, master.camera, master.configuration, master.kind, master.night, known, rules
+    )
+    return screening.previous_master(master, own, rules)

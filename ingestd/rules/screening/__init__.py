@@ -13,7 +13,7 @@ reference changed, the verdict stays a function of recorded figures, and a chang
 """
 
 from ingestd.rules.screening.judging import light_findings, verdict
-from ingestd.rules.screening.looking import Look, Screener, View
+from ingestd.rules.screening.looking import Look, Screener, View, possible_references
 from ingestd.rules.screening.references import (
     Chosen,
     References,
@@ -32,6 +32,7 @@ __all__ = [
     "View",
     "light_findings",
     "plane_labels",
+    "possible_references",
     "previous_master",
     "references_for",
     "verdict",

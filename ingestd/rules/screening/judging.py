@@ -48,7 +48,7 @@ def light_findings(frame: FrameRecord, figures: Sequence[Metric], settings: Sett
     table, limit = figures_of(figures), settings.screening.light_max_level
     found = []
     for plane, label in zip(frame.planes, plane_labels(frame), strict=True):
-        sky, full = table.get(("sky_level_adu", label)), full_scale_adu(frame, plane)
+        sky, full = table.get(("sky_level_adu", label)), _full_scale_adu(frame, plane)
         if sky is not None and full is not None and sky > limit * full:
             text = (
                 f"the sky is {sky:.0f} ADU, {_percent(sky / full)} of saturation (noted from {_percent(limit)}): "
@@ -58,7 +58,7 @@ def light_findings(frame: FrameRecord, figures: Sequence[Metric], settings: Sett
     return tuple(found)
 
 
-def full_scale_adu(frame: FrameRecord, plane: Plane) -> float | None:
+def _full_scale_adu(frame: FrameRecord, plane: Plane) -> float | None:
     """Return the level of saturation: that of the frame, else the end of 8 or 16 bits, else None."""
     if frame.saturation_adu is not None:
         return frame.saturation_adu
@@ -127,7 +127,7 @@ def _level(
     limits: Screening,
 ) -> Iterator[Finding]:
     """Look at the level of a frame against saturation, and of a flat against its noise."""
-    level, full = figures.get((f"{frame.kind.value}_level_adu", label)), full_scale_adu(frame, plane)
+    level, full = figures.get((f"{frame.kind.value}_level_adu", label)), _full_scale_adu(frame, plane)
     if level is None:
         return
     if frame.kind is Kind.FLAT:

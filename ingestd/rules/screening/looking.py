@@ -22,7 +22,7 @@ from ingestd.records import (
     Metric,
     Verdict,
 )
-from ingestd.rules import addresses, breaks, windows
+from ingestd.rules import addresses, breaks, groups, windows
 from ingestd.rules.screening.judging import verdict
 from ingestd.rules.screening.references import (
     Chosen,
@@ -32,7 +32,7 @@ from ingestd.rules.screening.references import (
     plane_labels,
     references_for,
 )
-from ingestd.settings import Settings
+from ingestd.settings import Rules, Settings
 
 
 class View(Protocol):
@@ -69,6 +69,31 @@ class Look:
     to_measure: tuple[MeasureFrame, ...]
     verdicts: tuple[Verdict, ...]
     is_settled: bool
+
+
+def possible_references(
+    view: View, camera: str, configuration: str, kind: Kind, night: str, known: Sequence[Break], rules: Rules
+) -> list[Master]:
+    """Return the masters of a kind that may judge what is of a night: of its hardware epoch, recent enough or later.
+
+    Parameters
+    ----------
+    view : View
+    camera, configuration : str
+        As in a group.
+    kind : Kind
+        Of the masters.
+    night : str
+        ISO date.
+    known : sequence of Break
+        Of the set-up.
+    rules : Rules
+        Of the camera; how long a master is valid after its last frame.
+    """
+    evening = datetime.combine(calendar_date.fromisoformat(night), time(), UTC)
+    since, until = evening - timedelta(days=rules.master(kind).after_d + 2), evening + timedelta(days=2)
+    found = view.masters(camera, configuration, kind, since=since, until=until)
+    return [it for it in found if breaks.crossed(known, night, it.night) is None]
 
 
 class Screener:
@@ -119,8 +144,7 @@ class Screener:
 
     def measurement(self, frame: FrameRecord) -> MeasureFrame | None:
         """Return the order to measure a calibration frame against its reference of now, or None if it is gone."""
-        group = Group(frame.camera, frame.kind, frame.configuration.key(), frame.filter_name)
-        night = frame.night or ""
+        group, night = groups.group_of(frame), frame.night or ""
         own, biases = (self._masters(kind, group, night) if night else [] for kind in (frame.kind, Kind.BIAS))
         return self._job(frame, self._chosen(frame, own, biases))
 
@@ -131,13 +155,9 @@ class Screener:
 
     def _masters(self, kind: Kind, group: Group, night: str) -> list[Master]:
         """Return the masters of a kind that may be a reference in a night."""
-        evening = datetime.combine(calendar_date.fromisoformat(night), time(), UTC)
-        reach = timedelta(days=self._settings.rules_of(group.camera).master(kind).after_d + 2)
-        found = self._view.masters(
-            group.camera, group.configuration, kind, since=evening - reach, until=evening + timedelta(days=2)
-        )
         known = self._breaks_of(group.camera, windows.setup_of(group.configuration))
-        return [it for it in found if breaks.crossed(known, night, it.night) is None]
+        rules = self._settings.rules_of(group.camera)
+        return possible_references(self._view, group.camera, group.configuration, kind, night, known, rules)
 
     def _job(self, frame: FrameRecord, chosen: Chosen) -> MeasureFrame | None:
         """Return the order to measure a frame against its reference."""
