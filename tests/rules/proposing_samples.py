@@ -46,7 +46,7 @@ def night(*, biases=3, darks=3, flats=3, lights=2, **cards):
 def proposal(samples, *, found=None, refused=()):
     """The proposal for a directory that holds these files."""
     survey = Survey(len(samples) + len(refused) if found is None else found, tuple(samples), tuple(refused))
-    return propose(survey, directory="/frames", data="data", now=NOW)
+    return propose(survey, directory="/frames", data="/data", now=NOW)
 
 
 def camera(samples):

@@ -33,7 +33,7 @@ def test_only_what_differs_is_written():
     table = tomllib.loads(config_text(proposal(night(SITELONG=10.0))))
     assert table == {
         "site": {"longitude_deg": 10.0},
-        "paths": {"data": "data"},
+        "paths": {"data": "/data"},
         "camera": [
             {
                 "name": "Apogee-Alta",
