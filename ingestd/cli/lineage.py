@@ -50,29 +50,14 @@ def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
         return f"{frame['screened']}: {frame['detail']}" if frame["detail"] else str(frame["screened"])
     if json.loads(frame["flags"]):
         return ", ".join(json.loads(frame["flags"]))
-    if master["kind"] == "dark" and _is_apart(
-        frame["exposure_s"], master["exposure_s"], _exposure_limit(master, rules)
-    ):
+    reach_s = clusters.exposure_tolerance_s(master["exposure_s"], rules.matching.dark)
+    if master["kind"] == "dark" and not clusters.is_near(frame["exposure_s"], master["exposure_s"], reach_s):
         return f"another exposure: {frame['exposure_s']} s"
-    if master["kind"] != "flat" and _is_apart(frame["ccd_temp_c"], master["ccd_temp_c"], 2 * groups.CLUSTER_TEMP_C):
+    reach_c = 2 * groups.CLUSTER_TEMP_C
+    if master["kind"] != "flat" and not clusters.is_near(frame["ccd_temp_c"], master["ccd_temp_c"], reach_c):
         return f"another temperature: {frame['ccd_temp_c']} C"
     maximum = rules.master(Kind(master["kind"])).maximum
     return f"not among the newest {maximum} of its temperature, exposure and hardware epoch"
-
-
-def _exposure_limit(master: dict[str, Any], rules: Rules) -> float:
-    """Return how far an exposure may be from that of a master dark, in seconds."""
-    limits = rules.matching.dark
-    return clusters.exposure_tolerance_s(
-        master["exposure_s"] or 0.0, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
-    )
-
-
-def _is_apart(own: float | None, other: float | None, limit: float) -> bool:
-    """Return whether two values differ by more than a limit, or only one of them is known."""
-    if own is None or other is None:
-        return own is not other
-    return clusters.distance(own, other) > limit
 
 
 def master_text(master: dict[str, Any]) -> str:

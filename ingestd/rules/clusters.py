@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from ingestd.settings import DarkMatching
+
 
 def distance(first: float, second: float) -> float:
     """Return the absolute difference of two values, rounded to 1e-6.
@@ -14,9 +16,16 @@ def distance(first: float, second: float) -> float:
     return round(abs(first - second), 6)
 
 
-def exposure_tolerance_s(exposure_s: float, tolerance_s: float, tolerance_ratio: float) -> float:
-    """Return how far an exposure may be from this one to be the same, in seconds."""
-    return round(max(tolerance_s, tolerance_ratio * exposure_s), 6)
+def is_near(first: float | None, second: float | None, tolerance: float) -> bool:
+    """Return whether two values are equal within a tolerance; no value is near no value."""
+    if first is None or second is None:
+        return first is second
+    return distance(first, second) <= tolerance
+
+
+def exposure_tolerance_s(exposure_s: float | None, limits: DarkMatching) -> float:
+    """Return how far an exposure may be from this one to be the same, in seconds; one that is unknown counts as 0."""
+    return round(max(limits.exposure_tolerance_s, limits.exposure_tolerance_ratio * (exposure_s or 0.0)), 6)
 
 
 def clusters(

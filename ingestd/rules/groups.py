@@ -7,13 +7,15 @@ up to the end of that night within the window. Nothing here depends on the order
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from ingestd.records import FrameRecord, Group, Kind
 from ingestd.rules import cards
 from ingestd.rules.clusters import clusters, exposure_tolerance_s
-from ingestd.settings import KindMatching, MasterRule, Matching
+from ingestd.settings import DarkMatching, KindMatching, MasterRule, Matching
 
 CLUSTER_TEMP_C = 0.5
 """Largest gap of temperature inside a cluster: above the 0.414-0.424 C step of common cameras, far below 5 C."""
@@ -149,14 +151,19 @@ def _clusters_of(frames: list[FrameRecord], matching: Matching, kind: Kind) -> l
     ]
 
 
+def exposure_reach(limits: DarkMatching) -> Callable[[float], float]:
+    """Return how far exposures of one cluster may be apart: as equal ones, but no further than clusters reach."""
+    narrow = replace(
+        limits,
+        exposure_tolerance_s=min(CLUSTER_EXPOSURE_S, limits.exposure_tolerance_s),
+        exposure_tolerance_ratio=min(CLUSTER_EXPOSURE_RATIO, limits.exposure_tolerance_ratio),
+    )
+    return partial(exposure_tolerance_s, limits=narrow)
+
+
 def _by_exposure(frames: list[FrameRecord], matching: Matching) -> list[list[FrameRecord]]:
     """Return the exposure clusters of darks."""
-    tolerance_s = min(CLUSTER_EXPOSURE_S, matching.dark.exposure_tolerance_s)
-    tolerance_ratio = min(CLUSTER_EXPOSURE_RATIO, matching.dark.exposure_tolerance_ratio)
-    found = clusters(
-        [frame.exposure_s for frame in frames],
-        lambda exposure_s: exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio),
-    )
+    found = clusters([frame.exposure_s for frame in frames], exposure_reach(matching.dark))
     return [[frames[i] for i in cluster] for cluster in found]
 
 

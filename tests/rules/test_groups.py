@@ -103,8 +103,10 @@ def test_no_values_make_no_cluster():
 
 
 def test_exposure_tolerance_is_5_hundredths_or_one_percent():
-    assert clusters.exposure_tolerance_s(1.0, 0.05, 0.01) == 0.05
-    assert clusters.exposure_tolerance_s(300.0, 0.05, 0.01) == 3.0
+    limits = DarkMatching(exposure_tolerance_s=0.05, exposure_tolerance_ratio=0.01)
+    assert clusters.exposure_tolerance_s(1.0, limits) == 0.05
+    assert clusters.exposure_tolerance_s(300.0, limits) == 3.0
+    assert clusters.exposure_tolerance_s(None, limits) == 0.05
 
 
 # --- members ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from ingestd.records import CALIBRATION_KINDS, Group, Kind, Master, Match
 from ingestd.rules import breaks, cards, clusters, groups, windows
-from ingestd.rules.coverage.combining import exposure_reach
 from ingestd.rules.coverage.judging import Judge, Subject, choice_of
 from ingestd.rules.coverage.values import Combination, Cover, Need, Status, View
 from ingestd.settings import Rules, Settings
@@ -152,10 +151,10 @@ class Advice:
         if wanted.kind is Kind.FLAT:
             frames = max(groups.by_light(frames, flats), key=len)
         else:
-            frames = [it for it in frames if _is_near(it.ccd_temp_c, wanted.ccd_temp_c, groups.CLUSTER_TEMP_C)]
+            frames = [it for it in frames if clusters.is_near(it.ccd_temp_c, wanted.ccd_temp_c, groups.CLUSTER_TEMP_C)]
         if wanted.kind is Kind.DARK:
-            reach_s = exposure_reach(rules.matching)(wanted.exposure_s or 0.0)
-            frames = [it for it in frames if _is_near(it.exposure_s, wanted.exposure_s, reach_s)]
+            reach_s = groups.exposure_reach(rules.matching.dark)(wanted.exposure_s or 0.0)
+            frames = [it for it in frames if clusters.is_near(it.exposure_s, wanted.exposure_s, reach_s)]
         return min(len(frames), rule.maximum)
 
 
@@ -166,10 +165,3 @@ def _note(act: _Act) -> str:
     if act.wanted.kind is Kind.DARK and len({it.exposure_s for it, _ in act.serves}) > 1:
         return "other exposures are served by scaling it"
     return ""
-
-
-def _is_near(value: float | None, wanted: float | None, tolerance: float) -> bool:
-    """Return whether a value is within the tolerance; no value is near no value."""
-    if value is None or wanted is None:
-        return value is wanted
-    return clusters.distance(value, wanted) <= tolerance

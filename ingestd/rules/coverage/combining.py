@@ -10,7 +10,7 @@ from operator import attrgetter
 from ingestd.records import CALIBRATION_KINDS, ScienceUse
 from ingestd.rules import cards, clusters, groups
 from ingestd.rules.coverage.values import Combination
-from ingestd.settings import Matching, Settings
+from ingestd.settings import Settings
 
 
 def combinations(uses: Sequence[ScienceUse], settings: Settings) -> tuple[Combination, ...]:
@@ -23,7 +23,7 @@ def combinations(uses: Sequence[ScienceUse], settings: Settings) -> tuple[Combin
     for instrument in _instruments(uses, settings):
         rules = settings.rules_of(instrument[0].camera).matching
         for ccd_temp_c, warm in _clusters(instrument, "ccd_temp_c", groups.CLUSTER_TEMP_C):
-            for exposure_s, equal in _clusters(warm, "exposure_s", exposure_reach(rules)):
+            for exposure_s, equal in _clusters(warm, "exposure_s", groups.exposure_reach(rules.dark)):
                 for same in _parts(equal, lambda use: (use.filter_name or "",)):
                     newest = max(same, key=lambda use: (use.newest, use.frame_id))
                     found.append(
@@ -39,13 +39,6 @@ def combinations(uses: Sequence[ScienceUse], settings: Settings) -> tuple[Combin
                         )
                     )
     return tuple(found)
-
-
-def exposure_reach(rules: Matching) -> Callable[[float], float]:
-    """Return how far exposures of one cluster may be apart, as those of the members of one master dark."""
-    tolerance_s = min(groups.CLUSTER_EXPOSURE_S, rules.dark.exposure_tolerance_s)
-    tolerance_ratio = min(groups.CLUSTER_EXPOSURE_RATIO, rules.dark.exposure_tolerance_ratio)
-    return lambda exposure_s: clusters.exposure_tolerance_s(exposure_s, tolerance_s, tolerance_ratio)
 
 
 def _instruments(uses: Sequence[ScienceUse], settings: Settings) -> Iterator[list[ScienceUse]]:

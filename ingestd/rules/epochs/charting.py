@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ingestd.records import ChartPoint, FrameRecord, MeasuredFrame, Metric, Plane
 from ingestd.rules import clusters, groups, screening
@@ -98,12 +99,7 @@ def _level(
 
 def _conditions(frames: Sequence[_Figures], matching: Matching) -> list[list[_Figures]]:
     """Return frames of equal exposure and temperature together."""
-    limits = matching.dark
-
-    def reach_s(exposure_s: float) -> float:
-        """Return how far an equal exposure may be off."""
-        return clusters.exposure_tolerance_s(exposure_s, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio)
-
+    reach_s = partial(clusters.exposure_tolerance_s, limits=matching.dark)
     return [
         alike
         for exposed in _split(frames, lambda it: it.frame.exposure_s, reach_s)

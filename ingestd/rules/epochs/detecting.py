@@ -193,13 +193,10 @@ class _Detector:
 
     def _is_alike(self, first: ChartPoint, second: ChartPoint) -> bool:
         """Return whether two points have equal exposure and temperature."""
-        limits = self._matching.dark
-        if not _near(first.ccd_temp_c, second.ccd_temp_c, groups.CLUSTER_TEMP_C):
+        if not clusters.is_near(first.ccd_temp_c, second.ccd_temp_c, groups.CLUSTER_TEMP_C):
             return False
-        reach_s = clusters.exposure_tolerance_s(
-            first.exposure_s or 0.0, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
-        )
-        return first.kind is Kind.BIAS or _near(first.exposure_s, second.exposure_s, reach_s)
+        reach_s = clusters.exposure_tolerance_s(first.exposure_s, self._matching.dark)
+        return first.kind is Kind.BIAS or clusters.is_near(first.exposure_s, second.exposure_s, reach_s)
 
     def _keep(self, night: str, judged: Sequence[_Judged]) -> None:
         """Add what agrees to the chart; of several sets that nothing before can tell apart the faintest."""
@@ -263,10 +260,3 @@ class _Detector:
         if status in ("detected", "suspected") and barred is not None:
             status, reason = "undone", barred
         self._found[night] = Break(self._camera, self._setup, night, self._last_night, status, cause, reason)
-
-
-def _near(first: float | None, second: float | None, tolerance: float) -> bool:
-    """Return whether two values are equal within a tolerance; no value is near no value."""
-    if first is None or second is None:
-        return first is second
-    return clusters.distance(first, second) <= tolerance

@@ -59,7 +59,7 @@ def _exposure(subject: Subject, limits: Limits, verdict: Verdict) -> Iterator[Fi
     difference = round(wanted_s - dark_s, 6) if wanted_s is not None and dark_s is not None else None
     tolerance: float | str | None = None
     if is_known and verdict.how == "exact":
-        tolerance = exposure_tolerance_s(wanted_s or 0.0, rule.exposure_tolerance_s, rule.exposure_tolerance_ratio)
+        tolerance = exposure_tolerance_s(wanted_s, rule)
     elif is_known and limits.policy.scalable:
         tolerance = f"factor {1 / rule.max_scale_down:g} to {rule.max_scale_up:g}"
     elif is_known:

@@ -159,7 +159,7 @@ def _likely(subject: Subject, masters: list[Master], limits: Limits) -> list[Mas
     if limits.max_delta_temp_c is not None:
         found = _near(found, "ccd_temp_c", subject.ccd_temp_c, limits.max_delta_temp_c)
     if limits.dark is not None and subject.exposure_s is not None and limits.table.order[0] == "policy":
-        found = _near(found, "exposure_s", subject.exposure_s, _exposure_tolerance_s(subject.exposure_s, limits.dark))
+        found = _near(found, "exposure_s", subject.exposure_s, exposure_tolerance_s(subject.exposure_s, limits.dark))
     return found + [it for it in pinned if it not in found] if pinned else found
 
 
@@ -296,7 +296,7 @@ def _judge_exposure(
         return "exact", None, _FAR
     apart_s = distance(wanted_s, dark_s)
     ratio = wanted_s / dark_s if dark_s > 0 else None
-    if apart_s <= _exposure_tolerance_s(wanted_s, rule):
+    if apart_s <= exposure_tolerance_s(wanted_s, rule):
         return "exact", ratio, apart_s
     how = "scaled_down" if dark_s > wanted_s else "scaled_up"
     factor = _scale_factor(wanted_s, dark_s)
@@ -309,11 +309,6 @@ def _judge_exposure(
         if not limits.has_bias:
             misses.append((Miss.NO_BIAS, 1.0))
     return how, ratio, apart_s
-
-
-def _exposure_tolerance_s(exposure_s: float, rule: DarkMatching) -> float:
-    """Return how far the exposure of an exact dark may be from that of a frame, in seconds."""
-    return exposure_tolerance_s(exposure_s, rule.exposure_tolerance_s, rule.exposure_tolerance_ratio)
 
 
 def _scale_factor(first_s: float, second_s: float) -> float:

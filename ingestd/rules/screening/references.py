@@ -116,22 +116,15 @@ def _fits(frame: FrameRecord | Master, master: Master, rules: Rules) -> bool:
         return master.filter_name == frame.filter_name
     limits = rules.matching
     limit_c = limits.bias.max_delta_temp_c if master.kind is Kind.BIAS else limits.dark.max_delta_temp_c
-    if frame.ccd_temp_c is None or master.ccd_temp_c is None:
-        return frame.ccd_temp_c is master.ccd_temp_c
-    return clusters.distance(frame.ccd_temp_c, master.ccd_temp_c) <= limit_c
+    return clusters.is_near(frame.ccd_temp_c, master.ccd_temp_c, limit_c)
 
 
 def _is_alike(frame: FrameRecord | Master, master: Master, rules: Rules) -> bool:
     """Return whether pixels of frame and master hold the same: darks of one exposure, any biases, any flats."""
     if frame.kind is not Kind.DARK:
         return True
-    if frame.exposure_s is None or master.exposure_s is None:
-        return frame.exposure_s is master.exposure_s
-    limits = rules.matching.dark
-    reach_s = clusters.exposure_tolerance_s(
-        frame.exposure_s, limits.exposure_tolerance_s, limits.exposure_tolerance_ratio
-    )
-    return clusters.distance(frame.exposure_s, master.exposure_s) <= reach_s
+    reach_s = clusters.exposure_tolerance_s(frame.exposure_s, rules.matching.dark)
+    return clusters.is_near(frame.exposure_s, master.exposure_s, reach_s)
 
 
 def _latest(frame: FrameRecord | Master, masters: Sequence[Master]) -> Master | None:
