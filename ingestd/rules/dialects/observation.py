@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from ingestd.rules import groups
 from ingestd.rules.dialects.fields import Cards, longitude_deg, moment, moment_of_day_number, scale_offset, text
 from ingestd.rules.dialects.recognise import keywords_of
 from ingestd.rules.dialects.table import LOCAL_TIME_CARDS, WEST_LONGITUDES
@@ -37,7 +38,7 @@ def read_observation(cards: Cards, dialect: str, own: Sequence[str], site: Site)
     longitude, where = _longitude(cards, dialect, site)
     if longitude is None:
         notes.append("longitude unknown: the night is counted from noon UTC; set [site] longitude_deg")
-    night = (start + timedelta(hours=(longitude or 0.0) / 15.0 - 12.0)).date().isoformat()
+    night = groups.night_of(start, longitude)
     return Observation(start, night, (("obs_start", source), ("night", where or "longitude 0")), tuple(notes))
 
 
