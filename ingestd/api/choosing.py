@@ -116,5 +116,4 @@ def best_master(
     settings_of = {each.name: each for each in settings.camera}
     breaks = catalogue.breaks(camera, setup)
     calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera), breaks)
-    choices = {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}
-    return choices[Kind(kind)]
+    return calibration.choice(Kind(kind))

@@ -149,6 +149,10 @@ class Calibration:
     flat: Choice
     noise: Match | None = None
 
+    def choice(self, kind: Kind) -> Choice:
+        """Return the choice of one kind: bias, dark or flat."""
+        return {Kind.BIAS: self.bias, Kind.DARK: self.dark, Kind.FLAT: self.flat}[kind]
+
     @property
     def matches(self) -> tuple[Match, ...]:
         """The masters that will be applied, in the order bias, dark, flat."""

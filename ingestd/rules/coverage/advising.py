@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ingestd.records import CALIBRATION_KINDS, Group, Kind, Master, Match
 from ingestd.rules import breaks, cards, clusters, groups, windows
-from ingestd.rules.coverage.judging import Judge, Subject, choice_of
+from ingestd.rules.coverage.judging import Judge, Subject
 from ingestd.rules.coverage.values import Combination, Cover, Need, Status, View
 from ingestd.settings import Rules, Settings
 
@@ -114,7 +114,7 @@ class Advice:
         masters = {wanted.kind: [wanted]}
         if wanted.kind is Kind.DARK:
             masters[Kind.BIAS] = [self._wanted(subject, Kind.BIAS)]
-        choice = choice_of(self._judge.calibration(subject, self._judge.now, masters), wanted.kind)
+        choice = self._judge.calibration(subject, self._judge.now, masters).choice(wanted.kind)
         return choice.how if isinstance(choice, Match) else ""
 
     def _need(self, act: _Act, covers: Sequence[Cover], number: int) -> Need:

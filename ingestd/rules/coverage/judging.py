@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ingestd.records import CALIBRATION_KINDS, Break, Calibration, Choice, FrameRecord, Kind, Master, Match, Wait
+from ingestd.records import CALIBRATION_KINDS, Break, Calibration, FrameRecord, Kind, Master, Match, Wait
 from ingestd.rules import groups, matching, windows
 from ingestd.rules.coverage.values import Combination, Cover, Status, View
 from ingestd.settings import Camera, Settings
@@ -65,7 +65,7 @@ class Judge:
         """Yield how a combination stands with each kind that its frames need."""
         calibration = self.calibration(subject, self.now, subject.masters)
         for kind in _needed_kinds(subject, calibration):
-            choice = choice_of(calibration, kind)
+            choice = calibration.choice(kind)
             if isinstance(choice, Match):
                 best = choice.candidates[0]
                 until = self._lasts_until(subject, kind, choice)
@@ -99,7 +99,7 @@ class Judge:
         valid = self._valid(subject.combination.camera, kind)
         until = choice.master.last_obs + valid
         while until <= self._horizon:
-            later = choice_of(self.calibration(subject, until + _SECOND, subject.masters), kind)
+            later = self.calibration(subject, until + _SECOND, subject.masters).choice(kind)
             if isinstance(later, Wait):
                 break
             until = later.master.last_obs + valid if isinstance(later, Match) else self._horizon + _SECOND
@@ -108,11 +108,6 @@ class Judge:
     def _valid(self, camera: str, kind: Kind) -> timedelta:
         """Return for how long after their last frame masters of a kind are valid."""
         return timedelta(days=self._settings.rules_of(camera).master(kind).after_d)
-
-
-def choice_of(calibration: Calibration, kind: Kind) -> Choice:
-    """Return the choice of one kind."""
-    return {Kind.BIAS: calibration.bias, Kind.DARK: calibration.dark, Kind.FLAT: calibration.flat}[kind]
 
 
 def _needed_kinds(subject: Subject, calibration: Calibration) -> list[Kind]:
