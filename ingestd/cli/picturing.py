@@ -216,6 +216,8 @@ def _gain_lines(gain: Estimate | None, ways: GainWays | None, record: FrameRecor
         )
         lines += [
             f"gain {ways.janesick:.4g} e-/ADU by hand over the middle: ((F1+F2) - (B1+B2)) / (var(F1-F2) - var(B1-B2))",
+            f"gain {ways.clipped:.4g} e-/ADU by hand, both differences clipped at 3 sigma;",
+            f"    times {ways.clipped_factor:.3f}, as the cut takes the tails of the noise too",
             f"gain {ways.quick:.4g} e-/ADU in the quick form (F1+F2) / var(F1-F2): off by {off:+.1f} %;",
             f"    it neglects {neglected}",
         ]

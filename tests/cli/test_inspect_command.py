@@ -117,6 +117,7 @@ def test_gain_stands_there_each_way(frames):
     level = by_hand["levels_adu"][0]
     assert by_hand["quick"] / by_hand["janesick"] == pytest.approx(1 + by_hand["pedestal_adu"] / level, rel=0.01)
     text = output(*frames["flat"], *frames["bias"])
+    assert "clipped at 3 sigma;\n    times 0.970" in text
     assert "in the quick form (F1+F2) / var(F1-F2): off by" in text
     assert f"gain {GAIN:g} e-/ADU says the header (EGAIN)" in text
 

@@ -279,6 +279,29 @@ def test_gain_of_flats_of_different_level_needs_the_scale():
     assert plain == pytest.approx(38_400 / 2 + 1024, rel=5 * math.sqrt(2) / 500)
 
 
+def test_gain_of_differences_clipped_at_three_sigma_is_a_thirtieth_too_large():
+    random = np.random.default_rng(3)
+
+    def expose(light, cosmics=0):
+        adu = 1138 + random.poisson(light * LFC_GAIN, (500, 500)) / LFC_GAIN + random.normal(0, 3.82, (500, 500))
+        adu.flat[random.choice(adu.size, cosmics, replace=False)] += 20_000
+        return rounded(adu)
+
+    flats, biases = (expose(15_000, 100), expose(8_000, 100)), (expose(0), expose(0))
+    ways = gain_ways(flats, biases)
+    # The iterated cut leaves v of the variance of a Gaussian, v = 1 - 6 sqrt(v) phi(3 sqrt(v)) / erf(3 sqrt(v / 2)).
+    v, k = ways.clipped_factor, 3 * math.sqrt(ways.clipped_factor)
+    assert v == pytest.approx(1 - 2 * k * math.exp(-k * k / 2) / math.sqrt(2 * math.pi) / math.erf(k / math.sqrt(2)))
+    assert v == pytest.approx(0.970, abs=0.001)
+    assert ways.clipped == pytest.approx(LFC_GAIN / v, rel=5 * math.sqrt(2) / 500)
+    # 200 hits of 20 000 (1.9 times that in the second flat) among 250 000 pixels: 37 000 ADU**2 for 14 100 of photons.
+    hits = 20_000**2 * 100 * (1 + (15 / 8) ** 2) / 500**2
+    photons = 15_000 * (1 + 15 / 8) / LFC_GAIN
+    assert ways.janesick == pytest.approx(LFC_GAIN * photons / (photons + hits), rel=0.05)
+    own = gain_electrons_per_adu(flats, 1138.0, 3.82)
+    assert own.value == pytest.approx(LFC_GAIN, rel=5 * math.sqrt(2) / 500)
+
+
 def test_bias_drifts_by_more_than_a_short_dark_collects():
     # Levels 1198 (300 s) and 1186 (70 s): 12 ADU in 230 s, so a dark of 7 s collects 0.37 ADU, and stood at 1169.
     rate = (1198 - 1186) / (300 - 70)

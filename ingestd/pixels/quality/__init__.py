@@ -62,7 +62,7 @@ from ingestd.pixels.quality.gain import (
     gain_electrons_per_adu,
     gain_of_pairs,
 )
-from ingestd.pixels.quality.histogram import Estimate, Histogram, histogram, mean_of
+from ingestd.pixels.quality.histogram import Estimate, Histogram, histogram, mean_of, variance_within
 from ingestd.pixels.quality.levels import (
     bias_level_adu,
     ceiling_pixels,
@@ -256,5 +256,6 @@ __all__ = [
     "sky_row_structure_adu",
     "stack_scatter",
     "structure_from_master_adu",
+    "variance_within",
     "warm_pixels",
 ]
