@@ -1,33 +1,51 @@
-"""Which masters tell the bad pixels of a camera."""
+"""Which masters tell the bad pixels of a camera, and which told them in the nights before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ingestd.records import Kind, Master
+from ingestd.rules.clusters import distance, exposure_tolerance_s
+from ingestd.settings import DarkMatching
 
 SetUp = tuple[str, str]
 """Camera and configuration."""
 
+History = tuple[Master, ...]
+"""Masters of one kind and filter, one of each night, the newest first."""
 
-def telling(masters: Iterable[Master]) -> dict[SetUp, tuple[Master, ...]]:
+
+def telling(
+    masters: Iterable[Master], rule_of: Callable[[str], DarkMatching], nights: int
+) -> dict[SetUp, tuple[History, ...]]:
     """Return the masters that tell the bad pixels of each set-up, by camera and configuration.
 
     The newest bias (noisy pixels); of the newest night with darks the dark of the longest exposure (hot pixels: a rate
-    shows best there); the newest flat of every filter (dead and low pixels). Equally new ones by address.
+    shows best there); the newest flat of every filter (dead and low pixels). Behind each stand those of the nights
+    before; darks only of equal exposure and temperature, for others call other pixels hot. Equally new ones by address.
 
     Parameters
     ----------
     masters : iterable of Master
         Those in force, in any order.
+    rule_of : callable
+        Camera -> what its darks may differ by.
+    nights : int
+        Length of a history at most, 1 for the newest master only.
     """
-    newest: dict[tuple[str, str, str], Master] = {}
+    kinds: dict[tuple[str, str, str], list[Master]] = {}
     for master in masters:
         key = (master.camera, master.configuration, f"{master.kind} {master.filter_name or ''}")
-        newest[key] = max(newest.get(key, master), master, key=_precedence)
-    found: dict[SetUp, tuple[Master, ...]] = {}
-    for (camera, configuration, _), master in sorted(newest.items()):
-        found[camera, configuration] = (*found.get((camera, configuration), ()), master)
+        kinds.setdefault(key, []).append(master)
+    found: dict[SetUp, tuple[History, ...]] = {}
+    for (camera, configuration, _), own in sorted(kinds.items()):
+        newest, *others = sorted(own, key=_precedence, reverse=True)
+        by_night = {newest.night: newest}
+        for master in others:
+            if _tell_the_same(master, newest, rule_of(camera)):
+                by_night.setdefault(master.night, master)
+        history = tuple(by_night.values())[:nights]
+        found[camera, configuration] = (*found.get((camera, configuration), ()), history)
     return found
 
 
@@ -35,3 +53,16 @@ def _precedence(master: Master) -> tuple[str, float, str, str]:
     """Order masters of one kind and filter: the one that counts is the last."""
     exposure_s = master.exposure_s or 0.0 if master.kind is Kind.DARK else 0.0
     return master.night, exposure_s, master.last_obs.isoformat(), master.master_id
+
+
+def _tell_the_same(master: Master, newest: Master, rule: DarkMatching) -> bool:
+    """Return whether the same sensor has the same bad pixels in both."""
+    if newest.kind is not Kind.DARK:
+        return True
+    exposure_s = newest.exposure_s or 0.0
+    reach_s = exposure_tolerance_s(exposure_s, rule.exposure_tolerance_s, rule.exposure_tolerance_ratio)
+    if distance(master.exposure_s or 0.0, exposure_s) > reach_s:
+        return False
+    if master.ccd_temp_c is None or newest.ccd_temp_c is None:
+        return master.ccd_temp_c is newest.ccd_temp_c
+    return distance(master.ccd_temp_c, newest.ccd_temp_c) <= rule.max_delta_temp_c

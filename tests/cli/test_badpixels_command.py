@@ -1,6 +1,7 @@
 """``ingestd badpixels``: what the masters of a sensor of known defects say, and the map of it."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -88,6 +89,56 @@ def test_figures_count_them(place):
     assert figures["noisy_pixels"] == told["noisy"]
     assert figures["dead_pixels"] + figures["low_pixels"] == told["dead or low"]
     assert figures["dead_pixels"] > 0
+    (flat,) = (row for row in found["masters"] if row["kind"] == "flat")
+    assert flat["dead"] == figures["dead_pixels"]
+    low = flat["pixels"] - flat["dead"]
+    assert f"{flat['dead']} dead, {low} low" in place.output("badpixels")
+
+
+def test_one_night_has_nothing_before_it(place):
+    (found,) = place.json("badpixels")
+    for row in found["masters"]:
+        assert (row["nights"], row["first_night"], row["new"], row["gone"]) == (1, NIGHT, None, None)
+        assert row["always"] == row["pixels"]
+
+
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory):
+    """Return three scanned nights: the hot pixels are there in the second only, the low and noisy ones in all."""
+    place = Scanned(tmp_path_factory.mktemp("nights"))
+    cool = replace(DEFECTIVE, sensor=replace(DEFECTIVE.sensor, hot_fraction=0.0))
+    for day, camera in ((15, cool), (16, DEFECTIVE), (17, cool)):
+        place.night(date(2026, 1, day), camera, biases=5, evening_darks=5, flats=5)
+    place.scan()
+    return place
+
+
+def test_what_is_new_and_gone_since_the_night_before_is_told(three_nights):
+    (found,) = three_nights.json("badpixels", "--nights", "2")
+    told = {row["cause"]: row for row in found["masters"]}
+    hot, _, low = masks()
+    assert {(row["nights"], row["first_night"]) for row in told.values()} == {(2, "2026-01-16")}
+    # 5 hot frames of 15 are clipped: the dark of the third night has none of them, that of the second has all.
+    assert told["hot"]["gone"] >= hot.sum()
+    assert told["hot"]["always"] == told["hot"]["pixels"] - told["hot"]["new"]
+    # Low pixels are low in every night; 3 of them may be so near the limit, or hot, that noise decides.
+    assert told["dead or low"]["always"] == pytest.approx(low.sum(), abs=3)
+    assert told["dead or low"]["new"] + told["dead or low"]["gone"] <= 3
+    assert "new  gone  always  of nights  since" in three_nights.output("badpixels")
+
+
+def test_map_counts_the_nights_of_every_pixel(three_nights, tmp_path):
+    path = tmp_path / "map.fits"
+    three_nights.output("badpixels", "--out", str(path))
+    with fits.open(path) as hdus:
+        header, nights = hdus[0].header, hdus["NIGHTS"].data
+    hot, noisy, low = masks()
+    assert nights.dtype.kind == "i"
+    assert (header["NGT00002"], header["FST00002"]) == (3, "2026-01-15")
+    assert (nights[low] == 3).mean() > 0.98
+    alone = hot & ~(low | noisy)
+    assert (nights[alone] == 1).all()
+    assert not nights[(DEFECTIVE.sensor.dark(DEFECTIVE.set_temp_c) < 1) & ~(noisy | low)].any()
 
 
 def test_a_file_that_is_there_is_not_overwritten(place, tmp_path):

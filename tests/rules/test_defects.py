@@ -5,7 +5,16 @@ from itertools import permutations
 
 from ingestd.records import Kind
 from ingestd.rules.defects import telling
+from ingestd.settings import DarkMatching
 from tests.rules.builders import master
+
+RULE = DarkMatching(max_delta_temp_c=0.5, exposure_tolerance_s=0.05, exposure_tolerance_ratio=0.01)
+
+
+def told(masters, nights=1):
+    """Return the only set-up's masters."""
+    (found,) = telling(masters, lambda _: RULE, nights).values()
+    return found
 
 
 def test_the_newest_of_each_kind_and_filter_and_the_longest_dark_tell():
@@ -22,14 +31,38 @@ def test_the_newest_of_each_kind_and_filter_and_the_longest_dark_tell():
         replace(master(Kind.DARK), master_id="old dark", night=old, exposure_s=900.0),
     ]
     for order in permutations([*chosen, *others]):
-        (found,) = telling(order).values()
-        assert {it.master_id for it in found} == {it.master_id for it in chosen}
+        assert {it.master_id for (it,) in told(order)} == {it.master_id for it in chosen}
+
+
+def test_behind_each_stand_the_nights_before_as_many_as_are_asked_for():
+    nights = [f"2025-01-0{day}" for day in (5, 4, 2, 1)]
+    biases = [replace(master(Kind.BIAS), master_id=night, night=night) for night in nights]
+    for number in (1, 3, 9):
+        (found,) = told(reversed(biases), number)
+        assert [it.night for it in found] == nights[:number]
+
+
+def test_only_darks_of_equal_exposure_and_temperature_tell_the_same():
+    def dark(day, exposure_s, ccd_temp_c):
+        return replace(
+            master(Kind.DARK), master_id=str(day), night=f"2025-01-0{day}", exposure_s=exposure_s, ccd_temp_c=ccd_temp_c
+        )
+
+    alike = [dark(9, 300.0, -10.0), dark(8, 302.9, -10.0), dark(7, 300.0, -10.5), dark(6, 297.1, -9.5)]
+    others = [dark(5, 303.1, -10.0), dark(4, 300.0, -10.6), dark(3, 300.0, None), dark(2, 60.0, -10.0)]
+    assert told([*others, *alike], nights=9) == (tuple(alike),)
+
+
+def test_one_master_stands_for_a_night():
+    cold = replace(master(Kind.BIAS), master_id="a", night="2025-01-05", ccd_temp_c=-20.0)
+    twin = replace(cold, master_id="b", ccd_temp_c=-10.0)
+    assert told([twin, cold], nights=9) == ((twin,),)
 
 
 def test_set_ups_stand_apart():
     first = master(Kind.BIAS)
     other = replace(first, configuration=first.configuration + "x", master_id="other")
-    assert telling([first, other]) == {
-        (first.camera, first.configuration): (first,),
-        (other.camera, other.configuration): (other,),
+    assert telling([first, other], lambda _: RULE, 1) == {
+        (first.camera, first.configuration): ((first,),),
+        (other.camera, other.configuration): ((other,),),
     }
