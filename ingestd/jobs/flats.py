@@ -26,13 +26,14 @@ import numpy as np
 
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
-from ingestd.jobs.inputs import calibration_of, planes_of, saturation_of
+from ingestd.jobs.inputs import calibration_of
 from ingestd.jobs.measuring import figures, figures_if, known_or_none
-from ingestd.jobs.members import BuiltPlane, Source, by_time, combined, label_of, moderate, nominal_gain
-from ingestd.jobs.parts import Part, amplifiers_of, mean_level, mean_noise, parts_of, raw_bands
+from ingestd.jobs.members import BuiltPlane, Source, combined, label_of, moderate, nominal_gain
+from ingestd.jobs.parts import Part, amplifiers_of, mean_noise, parts_of
+from ingestd.jobs.transfer import transfer_metrics
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
-from ingestd.pixels.quality import Estimate, FlatPair
+from ingestd.pixels.quality import Estimate
 from ingestd.pixels.steps import (
     CalibratedReader,
     EvenedReader,
@@ -41,10 +42,8 @@ from ingestd.pixels.steps import (
     illumination,
     normalise_flat,
 )
-from ingestd.records import Arithmetic, BuildMaster, Kind, MaskBit, MasterInput, Metric
+from ingestd.records import Arithmetic, BuildMaster, MaskBit, Metric
 from ingestd.rules import groups
-
-_LOWEST_SCALE = 0.8
 
 _Levels = dict[tuple[int, int], list[float]]
 """By plane and part: the level of each member above its pedestal, ADU."""
@@ -218,10 +217,7 @@ def _build_plane(
         metrics += figures(name, counts, whole, [part.name for part in parts], label)
     metrics += _quality_metrics(flat, error, len(sources), parts, label)
     metrics += _lamp_metrics(job, sources, parts, own, label)
-    pairs = [_pairs(job, sources, index, part) for part in amplifiers_of(plane)]
-    gains = [quality.gain_of_pairs([pair for pair, _ in found]) if found else None for found in pairs]
-    metrics += _gain_metrics(amplifiers_of(plane), gains, label)
-    metrics += _transfer_metrics(amplifiers_of(plane), pairs, label)
+    metrics += transfer_metrics(job, sources, index, label)
     facts = [headers.AmplifierFacts(part, nominal_gain(job, index, part)) for part in amplifiers_of(plane)]
     return BuiltPlane(flat, error, mask, tuple(metrics), headers.plane_cards(facts, label))
 
@@ -236,22 +232,6 @@ def _level_metrics(parts: Sequence[Part], levels: Sequence[Sequence[float]], lab
     if len(parts) > 1:
         found += [
             Metric("flat_level_adu", level, None, label, part.name) for part, level in zip(parts, medians, strict=True)
-        ]
-    return found
-
-
-def _gain_metrics(parts: Sequence[Part], gains: Sequence[Estimate | None], label: int | None) -> list[Metric]:
-    """Return the gain of a plane and that of each of its amplifiers, as far as they could be measured."""
-    known = [gain for gain in gains if gain is not None]
-    found = []
-    if known and len(known) == len(gains):
-        whole = known[0] if len(known) == 1 else mean_level(known)
-        found.append(Metric("gain_electrons_per_adu", whole.value, whole.error, label))
-    if len(parts) > 1:
-        found += [
-            Metric("gain_electrons_per_adu", gain.value, gain.error, label, part.name)
-            for part, gain in zip(parts, gains, strict=True)
-            if gain is not None
         ]
     return found
 
@@ -285,64 +265,3 @@ def _lamp_metrics(
     exposures = [sources[i][0].frame.exposure_s for i in tonight]
     scatters = [known_or_none(quality.lamp_scatter_ratio, [own[i] for i in tonight], exposures) for own in levels]
     return figures_if("lamp_scatter_ratio", scatters, mean_noise, [part.name for part in parts], label)
-
-
-def _transfer_metrics(
-    parts: Sequence[Part], pairs: Sequence[Sequence[tuple[FlatPair, bool]]], label: int | None
-) -> list[Metric]:
-    """Return the points of the photon transfer curve: level and variance of each pair of the night, one by one.
-
-    Flats whose levels differ by more than a fifth are no point: where the curve bends, the mean of both lies off it.
-    """
-    found = []
-    for part, own in zip(parts, pairs, strict=True):
-        for pair, is_of_night in own:
-            if is_of_night and _LOWEST_SCALE <= pair.scale <= 1.0 / _LOWEST_SCALE:
-                for estimator in (quality.flat_pair_level_adu, quality.flat_pair_variance_adu2):
-                    estimate = estimator(pair)
-                    found.append(Metric(estimator.__name__, estimate.value, estimate.error, label, part.name))
-    return found
-
-
-def _pairs(job: BuildMaster, sources: list[Source], index: int, part: Part) -> list[tuple[FlatPair, bool]]:
-    """Return the pairs of flats of an amplifier above the bias, none where they tell no gain.
-
-    With each stands whether both were taken in the night of the master. Only the bias is subtracted: dark current is
-    charge like any other and its noise counts with its level.
-    """
-    ordered = sorted(sources, key=by_time)
-    bias = next((master for master in ordered[0][0].masters if master.kind == Kind.BIAS), None)
-    if len(ordered) < 2 or bias is None:  # noqa: PLR2004 - a difference needs two
-        return []
-    below = planes_of(bias)[index]
-    noise = headers.amplifier_facts(below.cards, below.signal.shape)[part.amplifier].read_noise_adu
-    if noise is None:
-        return []
-    raw = ordered[0][1].planes[index]
-    bands = quality.sampled_rows(part.section.shape)
-    step = quality.histogram(raw_bands(raw, part.section, bands)).converter_step()
-    flats = [_calibrated_rows(job, item, index, (bias,), part, bands) for item in ordered]
-    pedestal = float(np.median(part.of_image(0, below.signal)))
-    saturation_adu = saturation_of(ordered[0][0].frame, raw) - pedestal
-    try:
-        pairs = quality.flat_pairs(flats, 0.0, noise, saturation_adu=saturation_adu, step_adu=step)
-    except ValueError:
-        return []
-    of_night = [member.frame.night == job.night for member, _ in ordered]
-    return list(zip(pairs, map(all, zip(of_night[0::2], of_night[1::2], strict=False)), strict=True))
-
-
-def _calibrated_rows(
-    job: BuildMaster, item: Source, index: int, masters: tuple[MasterInput, ...], part: Part, bands: tuple[slice, ...]
-) -> Float32:
-    """Return bands of rows of one amplifier of a member after the given masters."""
-    member, source = item
-    calibration = calibration_of(member.frame.planes[index], index, masters, job.arithmetic, job.linearity)
-    reader = CalibratedReader(source.planes[index], calibration)
-    rows = np.empty((sum(band.stop - band.start for band in bands), reader.shape[1]), np.float32)
-    filled = 0
-    for band in bands:
-        height = band.stop - band.start
-        reader.read(part.place.y0 + band.start, rows[filled : filled + height])
-        filled += height
-    return rows[:, part.place.x0 : part.place.x1]

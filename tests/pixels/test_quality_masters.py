@@ -11,7 +11,11 @@ from ingestd.pixels.quality import (
     dark_rate_adu_per_second,
     dark_rate_electrons_per_second,
     dark_rate_mean_adu_per_second,
+    flat_pair_level_adu,
+    flat_pair_variance_adu2,
+    flat_pairs,
     gain_electrons_per_adu,
+    gain_of_pairs,
     hot_pixel_map,
     hot_pixels,
     read_noise_adu,
@@ -236,6 +240,20 @@ def test_gain_of_flats_with_a_structured_bias():
 def test_gain_says_why_it_cannot_be_measured(frames, message):
     with pytest.raises(ValueError, match=message):
         gain_electrons_per_adu(frames, 0.0, 5.0, saturation_adu=65535)
+
+
+def test_pair_above_the_full_well_is_a_point_without_photon_noise():
+    random = np.random.default_rng(21)
+    full = [np.rint(random.normal(40_000.0, 6.0, (512, 512))) for _ in range(2)]
+    (pair,) = flat_pairs(full, 1000.0, 6.0, step_adu=1.0)
+    assert not pair.has_photon_noise
+    assert flat_pair_level_adu(pair).value == pytest.approx(39_000, abs=1)
+    # The read noise alone: 36 ADU**2, of 512 x 512 differences good to sqrt(2) / 512.
+    assert flat_pair_variance_adu2(pair).value == pytest.approx(36.0, rel=5 * math.sqrt(2) / 512)
+    with pytest.raises(ValueError, match="no photon noise"):
+        gain_electrons_per_adu(full, 1000.0, 6.0)
+    (linear,) = flat_pairs(flats(1.3, 6.0, (20000, 20000)), 1000.0, 6.0)
+    assert gain_of_pairs([pair, linear]) == linear.gain()
 
 
 def test_gain_of_flats_of_different_structure_is_refused():

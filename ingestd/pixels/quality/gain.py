@@ -20,6 +20,8 @@ _REJECT_SIGMA = 5.0
 _MIN_LEVEL = 0.1
 _MIN_BOXES = 8
 _AGREEING = 0.5
+_SIGNIFICANT = 3.0
+_LEAST_NOISE = 0.5
 _NO_PHOTONS = "the flats have no photon noise above the read noise"
 
 
@@ -74,8 +76,17 @@ def gain_electrons_per_adu(
 
 
 def gain_of_pairs(pairs: Sequence[FlatPair]) -> Estimate:
-    """Return the gain from pairs of flats: see `gain_electrons_per_adu`."""
-    return mean_of(pair.gain() for pair in pairs)
+    """Return the gain from pairs of flats: see `gain_electrons_per_adu`; pairs without photon noise are left out.
+
+    Raises
+    ------
+    ValueError
+        If none has photon noise.
+    """
+    telling = [pair for pair in pairs if pair.has_photon_noise]
+    if not telling:
+        raise ValueError(_NO_PHOTONS)
+    return mean_of(pair.gain() for pair in telling)
 
 
 def flat_pair_level_adu(pair: FlatPair) -> Estimate:
@@ -98,7 +109,7 @@ def flat_pair_variance_adu2(pair: FlatPair) -> Estimate:
     and the variance is M / G + R^2 for the level M of `flat_pair_level_adu` (Janesick, Photon Transfer), whatever s is.
     """
     values = pair.variance / pair.both
-    scatter = pair.excess() - pair.signal / pair.gain().value
+    scatter = pair.excess() - pair.signal * pair.inverse_gain
     error = float(np.sqrt(((scatter / pair.both) ** 2).sum())) / values.size
     return Estimate(float(values.mean()) - pair.step_adu**2 / 12.0, error)
 
@@ -111,7 +122,13 @@ def flat_pairs(
     saturation_adu: float = math.inf,
     step_adu: float | None = None,
 ) -> tuple[FlatPair, ...]:
-    """Return the pairs (1, 2), (3, 4), ... of flats of one filter; parameters as `gain_electrons_per_adu`."""
+    """Return the pairs (1, 2), (3, 4), ... of flats of one filter; parameters as `gain_electrons_per_adu`.
+
+    Raises
+    ------
+    ValueError
+        As there, but a pair with the noise of the read-out alone, as above the full well, is a pair like any other.
+    """
     if len(flats) < 2:  # noqa: PLR2004 - a difference needs two
         raise ValueError(f"the gain needs two or more flats, not {len(flats)}")
     noise = as_estimate(read_noise)
@@ -150,10 +167,11 @@ class FlatPair:
         read_variance = noise.value**2 + step * step / 12.0
         boxes = _Boxes.of(first, second, bias, saturation_adu)
         both = 1.0 + boxes.scale**2
-        slope = float(np.median((boxes.plain_variance() - read_variance * both) / boxes.signal()))
-        if slope <= 0:
+        plain = boxes.plain_variance()
+        if not np.median(plain / both) > _LEAST_NOISE * read_variance:
             raise ValueError(_NO_PHOTONS)
-        expected = slope * boxes.signal() + read_variance * both
+        slope = float(np.median((plain - read_variance * both) / boxes.signal()))
+        expected = max(slope, 0.0) * boxes.signal() + read_variance * both
         variance, number = boxes.clipped_variance(expected)
         good = np.abs(variance / expected - 1.0) <= _REJECT_SIGMA * np.sqrt(2.0 / np.maximum(number, 1))
         if np.count_nonzero(good) < _MIN_BOXES:
@@ -162,10 +180,7 @@ class FlatPair:
             raise ValueError(
                 f"only {np.mean(good):.0%} of the boxes of a pair of flats agree: they differ in structure"
             )
-        pair = cls(boxes.signal()[good], both[good], variance[good], noise, step)
-        if pair.excess().sum() <= 0:
-            raise ValueError(_NO_PHOTONS)
-        return pair
+        return cls(boxes.signal()[good], both[good], variance[good], noise, step)
 
     @property
     def scale(self) -> float:
@@ -176,10 +191,20 @@ class FlatPair:
         """Return var(d) of each box without read noise and step of the converter."""
         return self.variance - (self.read_noise.value**2 + self.step_adu**2 / 12.0) * self.both
 
+    @property
+    def inverse_gain(self) -> float:
+        """Variance of the photons over their level, ADU/e-."""
+        return float(self.excess().sum() / self.signal.sum())
+
+    @property
+    def has_photon_noise(self) -> bool:
+        """False where a full well has swallowed it: less is left than 3 errors of the variance."""
+        error = float(np.sqrt(2.0 * (self.variance**2).sum())) / _BOX
+        return bool(self.excess().sum() > _SIGNIFICANT * error)
+
     def gain(self) -> Estimate:
-        """Return the gain, e-/ADU."""
-        excess, total = self.excess(), float(self.signal.sum())
-        inverse = float(excess.sum()) / total
+        """Return the gain, e-/ADU, of a pair that has photon noise."""
+        excess, total, inverse = self.excess(), float(self.signal.sum()), self.inverse_gain
         scatter = math.sqrt(float(((excess - inverse * self.signal) ** 2).sum()))
         from_noise = 2.0 * self.read_noise.value * (self.read_noise.error or 0.0) * float(self.both.sum())
         return Estimate(1.0 / inverse, math.hypot(scatter, from_noise) / total / inverse**2)
