@@ -1,6 +1,7 @@
 """What the history of a camera says of its sensor, against the sensor that made the history."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -18,13 +19,13 @@ TEMPERATURES = (-20.0, -16.0, -13.0, -10.0)
 EXPOSURES_S = (1.0, 2.0, 4.0, 7.0)
 
 
-def shots(evening):
+def shots(evening, exposures_s=EXPOSURES_S):
     """Three biases, three darks, and pairs of flats of a steady lamp of 4000 ADU/s."""
     first, at = evening.toordinal() * 100, datetime.combine(evening, datetime.min.time(), UTC) + timedelta(hours=19)
     for i in range(3):
         yield Shot(Kind.BIAS, first + i, 0.0, at + timedelta(minutes=i))
         yield Shot(Kind.DARK, first + i, 300.0, at + timedelta(minutes=10 + 6 * i))
-    for i, exposure_s in enumerate(each for each in EXPOSURES_S for _ in range(2)):
+    for i, exposure_s in enumerate(each for each in exposures_s for _ in range(2)):
         yield Shot(Kind.FLAT, first + i, exposure_s, at + timedelta(minutes=60 + i), "V", 4000.0 * exposure_s)
 
 
@@ -81,6 +82,56 @@ def test_what_the_history_does_not_tell_has_its_reason(history):
     well = history.figure("full_well_e")
     assert well.value is None
     assert "still rises" in well.reason
+
+
+@pytest.fixture
+def bright(tmp_path):
+    """A night of a sensor whose full well, 63 333 ADU, lies above the 58 981 ADU to which flats are used."""
+    place = Scanned(tmp_path, "[masters]\nquiet_s = 0.5")
+    place.incoming.mkdir()
+    camera = Camera(replace(SENSOR, full_well_e=95_000.0, vignetting=0.0, dust_grains=0), temp_step_c=0.01)
+    for shot in shots(date(2026, 1, 15), (2.0, 4.0, 7.0, 10.0, 15.0, 25.0)):
+        exposure = camera.expose(shot)
+        write(place.incoming / exposure.file_name, exposure)
+    place.scan()
+    return place
+
+
+def test_full_well_shows_in_flats_too_bright_for_a_master(bright):
+    figures = bright.json("sensor")[0]["figures"]
+    # The pair of 15 s (60 000 ADU) is on the straight part, that of 25 s at the full well.
+    well = figures["full_well_adu"]
+    assert (well["value"] - well["error"], well["value"] + well["error"]) == pytest.approx((60_000, 63_333), rel=0.002)
+    assert figures["full_well_e"]["value"] == pytest.approx(1.5 * well["value"], rel=0.02)
+    gain = figures["gain_e_per_adu"]
+    assert (gain["value"], gain["points"]) == (pytest.approx(1.5, abs=4 * gain["error"]), 5)
+    # Flats that the command does not read tell only how far it is up at least.
+    with api.open_catalogue(bright.catalogue_path) as catalogue:
+        (found,) = api.sensor_history(catalogue)
+    reason = found.figure("full_well_adu").reason
+    assert float(reason.removeprefix("above ").split()[0]) == pytest.approx(40_000, rel=0.01)
+
+
+def test_flats_at_the_end_of_the_converter_tell_no_full_well(tmp_path):
+    place = Scanned(tmp_path, "[masters]\nquiet_s = 0.5")
+    place.incoming.mkdir()
+    for shot in shots(date(2026, 1, 15), (4.0, 7.0, 10.0, 16.0)):
+        exposure = Camera(SENSOR, temp_step_c=0.01).expose(shot)
+        write(place.incoming / exposure.file_name, exposure)
+    place.scan()
+    with api.open_catalogue(place.catalogue_path) as catalogue:
+        assert len(catalogue.bright_flats()) == 2
+    well = place.json("sensor")[0]["figures"]["full_well_adu"]
+    assert well["value"] is None
+    assert well["reason"].startswith("above 3")
+
+
+def test_a_bright_flat_that_has_gone_tells_nothing(bright):
+    for path in bright.incoming.glob("*flat*_25s_*"):
+        path.unlink()
+    well = bright.json("sensor")[0]["figures"]["full_well_adu"]
+    assert well["value"] is None
+    assert float(well["reason"].removeprefix("above ").split()[0]) == pytest.approx(60_000, rel=0.01)
 
 
 def test_one_night_tells_what_it_can(tmp_path):

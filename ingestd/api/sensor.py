@@ -5,14 +5,17 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.api.bright import bright_pairs
 from ingestd.doors.catalogue import Catalogue
 from ingestd.pixels import quality
 from ingestd.pixels.quality import Estimate
+from ingestd.settings import Settings
 
 _PAIR_LEVEL, _PAIR_VARIANCE = "flat_pair_level_adu", "flat_pair_variance_adu2"
 _READ_NOISE, _DARK_RATE, _FLAT_LEVEL = "read_noise_adu", "dark_rate_adu_per_second", "flat_level_adu"
@@ -76,7 +79,11 @@ class SensorHistory:
 
 
 def sensor_history(
-    catalogue: Catalogue, *, camera: str | None = None, reference_c: float | None = None
+    catalogue: Catalogue,
+    *,
+    camera: str | None = None,
+    reference_c: float | None = None,
+    settings: Settings | None = None,
 ) -> list[SensorHistory]:
     """Return what the figures in the catalogue say of each sensor, by camera, set-up, plane and amplifier.
 
@@ -87,6 +94,9 @@ def sensor_history(
         Only of this camera.
     reference_c : float, optional
         Temperature that dark rates are given at; by default the one most darks were taken at.
+    settings : Settings, optional
+        With them flats that were too bright for a master are read too, at most 60 of each set-up: a full well above
+        ``screening.flat_max_level`` shows in them alone.
 
     Notes
     -----
@@ -96,7 +106,8 @@ def sensor_history(
     temperature: `quality.dark_against_temperature` through the medians of the master darks in steps of half a degree.
     """
     found: dict[tuple[str, str, int, str], _Rows] = {}
-    for row in catalogue.figure_history(_NAMES, camera):
+    bright = () if settings is None else bright_pairs(catalogue, settings, camera)
+    for row in chain(catalogue.figure_history(_NAMES, camera), bright):
         key = row["camera"], row["setup"], -1 if row["plane"] is None else row["plane"], row["channel"]
         found.setdefault(key, _Rows()).add(row)
     named = {key[:3] for key, rows in found.items() if key[3] and rows.is_amplifier}
@@ -179,12 +190,12 @@ def _transfer_figures(points: Points, noise: Estimate | None) -> tuple[SensorFig
         )
     number, gain = curve.points, curve.gain
     faint = "the flats do not reach down to where read noise counts"
-    full = f"the variance still rises at the brightest flats, {curve.highest_adu:.0f} ADU"
+    rises = "the variance still rises at the brightest flats"
     well = None if curve.full_well is None else curve.full_well.scaled(gain.value, gain.error or 0.0)
     return _said("gain_e_per_adu", "e-/ADU", gain, number), (
         _said("read_noise_of_flats_adu", "ADU", curve.read_noise, number, faint),
-        _said("full_well_adu", "ADU", curve.full_well, number, full),
-        _said("full_well_e", "e-", well, number, f"{full}, {curve.highest_adu * gain.value:.0f} e-"),
+        _said("full_well_adu", "ADU", curve.full_well, number, f"above {curve.highest_adu:.0f} ADU: {rises}"),
+        _said("full_well_e", "e-", well, number, f"above {curve.highest_adu * gain.value:.0f} e-: {rises}"),
     )
 
 

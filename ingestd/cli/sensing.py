@@ -32,11 +32,12 @@ def sensor(
 ) -> None:
     """Tell gain, read noise, full well, nonlinearity and dark current of the sensors.
 
-    From all nights in the database, with errors; or why a figure cannot be told.
+    From all nights in the database, with errors; or why a figure cannot be told. Flats that were too bright for a
+    master are read once more: the full well may show in them.
     """
     settings = settings_of(context, config)
     with open_catalogue(settings.catalogue_path) as catalogue:
-        found = sensor_history(catalogue, camera=camera, reference_c=temperature)
+        found = sensor_history(catalogue, camera=camera, reference_c=temperature, settings=settings)
     if not found:
         check_camera(settings, camera)
     if as_json:

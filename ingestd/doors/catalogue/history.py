@@ -10,6 +10,8 @@ from ingestd.doors.catalogue.reading import Reading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ingestd.records import FrameRecord
+
 
 class History(Reading):
     """Read-only streams of figures with the conditions that they were measured under."""
@@ -34,7 +36,15 @@ class History(Reading):
         """
         return map(dict, self._stream(_HISTORY, {"names": json.dumps(list(names)), "camera": camera}))
 
+    def bright_flats(self, camera: str | None = None) -> list[FrameRecord]:
+        """Return the flats left out as too bright or saturated that no operator decided on, the oldest first."""
+        return self._frames(self._rows(_BRIGHT_FLATS, {"camera": camera}))
 
+
+_BRIGHT_FLATS = """SELECT * FROM frames WHERE kind = 'flat' AND screened IN ('flat_too_bright', 'saturated')
+        AND decision IS NULL AND superseded_by IS NULL AND obs_start IS NOT NULL
+        AND (:camera IS NULL OR camera = :camera)
+    ORDER BY obs_start, frame_id"""
 _HISTORY = """SELECT m.name, m.value, m.error, m.camera, m.setup, m.filter_name, m.plane, m.channel, m.night,
         ifnull(m.frame_id, m.master_id) AS subject, m.master_id IS NOT NULL AS is_of_master,
         ifnull(f.exposure_s, a.exposure_s) AS exposure_s, ifnull(f.ccd_temp_c, a.ccd_temp_c) AS ccd_temp_c
