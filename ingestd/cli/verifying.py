@@ -22,7 +22,9 @@ from ingestd.settings import Settings
 @config_option
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Every master and product in force.")
-@click.option("--reference", is_flag=True, help="Also compute it with ccdproc, and tell the largest difference.")
+@click.option(
+    "--reference", is_flag=True, help="Also compute it with ccdproc and plain numpy, and tell the largest difference."
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def verify(
@@ -84,7 +86,7 @@ def _text(it: Verification) -> str:
     for plane in it.against:
         unit = plane.unit or "of the level"
         lines.append(
-            f"{'':8} ccdproc: largest difference {plane.largest:.3g} {unit} at (y, x) = ({plane.y}, {plane.x}), "
+            f"{'':8} reference: largest difference {plane.largest:.3g} {unit} at (y, x) = ({plane.y}, {plane.x}), "
             f"typical {plane.typical:.2g}, in plane {plane.plane} of median {plane.level:.6g}"
         )
     return "\n".join(lines)

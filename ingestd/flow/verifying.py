@@ -69,7 +69,7 @@ def verify(catalogue: Catalogue, settings: Settings, result: Result, *, referenc
     result : Result
         What to verify.
     reference : bool
-        Also carry the order out with ccdproc and tell the largest difference.
+        Also carry the order out with ccdproc and plain numpy and tell the largest difference.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""An order carried out by ccdproc, and how far its result is from the file that we wrote."""
+"""An order carried out by ccdproc and plain numpy, and how far its result is from the file that we wrote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ingestd.jobs.inputs import opened, planes_of
 from ingestd.jobs.members import coarse_deviation
 from ingestd.pixels import reference
 from ingestd.pixels.blocks import Float32, Float64
-from ingestd.records import BuildMaster, FrameInput, Kind, MaskBit, MasterInput, ReduceFrame
+from ingestd.records import Arithmetic, BuildMaster, FrameInput, Kind, MaskBit, MasterInput, ReduceFrame
+from ingestd.rules import groups
 from ingestd.settings import Limits
 
 Image = NDArray[Any]
@@ -40,17 +41,15 @@ class Difference:
 
 
 def differences(job: BuildMaster | ReduceFrame, path: Path, limits: Limits) -> tuple[Difference, ...]:
-    """Return for each plane how far the file at ``path`` is from what ccdproc makes of the order.
+    """Return for each plane how far the file at ``path`` is from what the reference makes of the order.
 
     Raises
     ------
     ValueError
-        If ccdproc has no word for what the order asks for.
+        If what the order asks for has none: several amplifiers or colours, a curve through an overscan.
     FrameChanged, FrameRejected, ProductNotWritten, OSError
         If a raw frame or a master cannot be read.
     """
-    if job.linearity is not None and job.linearity.is_polynomial:
-        raise ValueError("a polynomial makes the signal linear")
     ours = fitsfile.read_master(path, None).planes
     with ExitStack() as stack:
         members = job.members if isinstance(job, BuildMaster) else (job.member,)
@@ -80,19 +79,38 @@ def _reference(job: BuildMaster | ReduceFrame, sources: _Sources, index: int) ->
     if isinstance(job, ReduceFrame):
         gain = gain_of(job, index, 0)
         scale = gain_scales(job).get((index, 0), 1.0)
-        return _calibrated(images[0], job.member, index, None if gain is None else gain * scale)
+        return _calibrated(job, images[0], job.member, index, None if gain is None else gain * scale)
     if job.group.kind is not Kind.FLAT:
         return reference.combined(images, job.arithmetic.sigma, coarse_deviation(sources, index))
-    if job.flats == "combined" or job.arithmetic.flat_normalise != "median":
-        raise ValueError("flats of two lights are joined, or the mode is their level")
     if job.members[0].frame.configuration.bayer:
         raise ValueError("the colours of a mosaic have levels of their own")
     if len(job.members[0].frame.planes) > 1:
         raise ValueError("the planes of a flat have levels relative to one another")
-    lit = [_calibrated(image, member, index, None) for image, (member, _) in zip(images, sources, strict=True)]
-    flat = reference.combined([image / reference.level(image) for image in lit], job.arithmetic.sigma)
-    flat /= reference.level(flat)
-    flat[~(flat > job.arithmetic.flat_floor)] = 1.0
+    lit = [
+        (groups.light_of(member.frame), _calibrated(job, image, member, index, None))
+        for image, (member, _) in zip(images, sources, strict=True)
+    ]
+    dome, twilight = ([image for light, image in lit if light == one] for one in ("dome", "twilight"))
+    if job.flats != "combined" or not (dome and twilight):
+        flat = _flat([image for _, image in lit], job.arithmetic)
+    else:
+        flat = _joined(_flat(dome, job.arithmetic), _flat(twilight, job.arithmetic), job.arithmetic.flat_normalise)
+    return np.nan_to_num(flat, nan=1.0)
+
+
+def _flat(lit: list[Float64], arithmetic: Arithmetic) -> Float64:
+    """Return the flat of frames of one light, NaN where it is dead."""
+    normalise = arithmetic.flat_normalise
+    flat = reference.combined([image / reference.level(image, normalise) for image in lit], arithmetic.sigma)
+    flat /= reference.level(flat, normalise)
+    flat[~(flat > arithmetic.flat_floor)] = np.nan
+    return flat
+
+
+def _joined(dome: Float64, twilight: Float64, normalise: str) -> Float64:
+    """Return the pixels of the dome with the smooth light of twilight and its level."""
+    flat = dome * reference.smooth_part(dome, twilight)
+    flat *= reference.level(twilight, normalise) / reference.level(flat, normalise)
     return flat
 
 
@@ -109,14 +127,24 @@ def _corrected(job: BuildMaster | ReduceFrame, member: FrameInput, source: fitsf
     return reference.corrected(raw, overscan, plane.trim, job.arithmetic.overscan_skip_px)
 
 
-def _calibrated(image: Image, member: FrameInput, index: int, gain_e_per_adu: float | None) -> Float64:
-    """Return a plane after the masters of its order."""
+def _calibrated(
+    job: BuildMaster | ReduceFrame, image: Image, member: FrameInput, index: int, gain_e_per_adu: float | None
+) -> Float64:
+    """Return a plane after the masters of its order, made linear where the order says so."""
     masters = {it.kind: it for it in member.masters if it.how != "noise_only"}
     dark = masters.get(Kind.DARK)
+    below: Image | None = _signal(masters.get(Kind.BIAS), index)
+    charge: Image | None = _signal(dark, index)
+    pedestal = _signal(next((it for it in member.masters if it.kind == Kind.BIAS), None), index)
+    has_overscan = job.arithmetic.overscan and member.frame.planes[index].overscan is not None
+    if job.linearity is not None and job.linearity.common and (pedestal is not None or has_overscan):
+        image = reference.linear(image, pedestal, job.linearity.common)
+        charge = None if charge is None else reference.linear(charge, pedestal, job.linearity.common)
+        below = None
     return reference.calibrated(
         image,
-        bias=_signal(masters.get(Kind.BIAS), index),
-        dark=_signal(dark, index),
+        bias=below,
+        dark=charge,
         dark_ratio=None if dark is None or dark.how == "exact" else dark.exposure_ratio,
         flat=_signal(masters.get(Kind.FLAT), index),
         gain_e_per_adu=gain_e_per_adu,

@@ -1,11 +1,13 @@
 """The same arithmetic by ccdproc: slow, by other hands, to hold our own against.
 
-Everything is done in float64 on whole images. What ccdproc has no word for has no reference here: ValueError.
+Everything is done in float64 on whole images. What ccdproc has no word for is written down once more, straight from its
+formula, by numpy and astropy: nonlinearity, the mode, the smooth part of two flats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ingestd.pixels.blocks import Float32, Float64
 
 _MEMORY_BYTES = 1 << 30
+_MOST_SAMPLES = 1 << 18
 
 
 def corrected(raw: Float32, overscan: Section | None, trim: Section | None, skip_px: int) -> Float64:
@@ -130,10 +133,71 @@ def calibrated(
     return np.asarray(ccd.data, np.float64)
 
 
-def level(image: NDArray[Any]) -> float:
-    """Return the median of the middle half of both axes: what a flat is scaled by."""
+def linear(image: NDArray[Any], bias: NDArray[Any] | None, coefficients: Sequence[float]) -> Float64:
+    """Return the linear signal x (1 + c1 x + c2 x**2 + ...) of x = image - bias, ADU; the bias is gone from it.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx), ADU
+    bias : ndarray, shape (ny, nx), optional
+        None for an image without the level of its overscan.
+    coefficients : sequence of float
+        c1, c2, ... in 1/ADU, 1/ADU**2, ....
+    """
+    signal = np.asarray(image, np.float64) - (0.0 if bias is None else np.asarray(bias, np.float64))
+    return np.asarray(np.polynomial.polynomial.polyval(signal, [0.0, 1.0, *coefficients]), np.float64)
+
+
+def level(image: NDArray[Any], normalise: str = "median") -> float:
+    """Return median or mode of the middle half of both axes: what a flat is scaled by.
+
+    Every k-th row and column counts, k being the smallest odd number that leaves at most 2**18 samples. The mode is the
+    mean of the shortest interval that holds a tenth of them.
+    """
     ny, nx = image.shape
-    return float(np.nanmedian(image[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]))
+    middle = image[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4]
+    step = next(k for k in range(1, max(ny, nx) + 2, 2) if middle[::k, ::k].size <= _MOST_SAMPLES)
+    samples = np.sort(middle[::step, ::step], axis=None)
+    samples = samples[np.isfinite(samples)]
+    if normalise == "median":
+        return float(np.median(samples))
+    tenth = max(1, round(0.1 * samples.size))
+    start = int(np.argmin(samples[tenth - 1 :] - samples[: samples.size - tenth + 1]))
+    return float(samples[start : start + tenth].mean())
+
+
+def smooth_part(dome: NDArray[Any], twilight: NDArray[Any]) -> Float64:
+    """Return the polynomial of degree 3 through twilight over dome, fitted by astropy: 10 terms.
+
+    Parameters
+    ----------
+    dome, twilight : ndarray, shape (ny, nx)
+        Flats of the level 1, NaN where a pixel does not count.
+
+    Notes
+    -----
+    Through the medians of at most 32 x 32 boxes of at least 8 x 8 pixels each; a box counts if half of its pixels do.
+    Held to the range of the medians and a quarter of it more.
+    """
+    from astropy.modeling import fitting, models  # noqa: PLC0415
+
+    ratio = np.asarray(twilight, np.float64) / dome
+    rows, columns = (np.linspace(0, size, max(1, min(32, size // 8)) + 1, dtype=int) for size in ratio.shape)
+    found = []
+    for y0, y1 in pairwise(rows.tolist()):
+        for x0, x1 in pairwise(columns.tolist()):
+            box = ratio[y0:y1, x0:x1]
+            if 2 * np.count_nonzero(np.isfinite(box)) >= box.size:
+                found.append(((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2, float(np.nanmedian(box))))
+    y, x, medians = np.array(found).T
+    ny, nx = ratio.shape
+    scale = [max(size - 1, 1) / 2 for size in (ny, nx)]
+    plane = models.Polynomial2D(degree=3)
+    fitted = fitting.LinearLSQFitter()(plane, x / scale[1] - 1, y / scale[0] - 1, medians)
+    grid_y, grid_x = np.mgrid[:ny, :nx]
+    reach = 0.25 * float(np.ptp(medians))
+    smooth = fitted(grid_x / scale[1] - 1, grid_y / scale[0] - 1)
+    return np.asarray(np.clip(smooth, medians.min() - reach, medians.max() + reach), np.float64)
 
 
 def _ccd(image: NDArray[Any]) -> Any:  # noqa: ANN401 - astropy has no types

@@ -27,7 +27,7 @@ def test_json_has_a_record_for_each(place):
 
 def test_the_reference_is_told_in_a_line(place):
     lines = place.output("verify", "--reference", "--all", "--quiet").splitlines()
-    assert sum("ccdproc: largest difference" in line for line in lines) == 5
+    assert sum("reference: largest difference" in line for line in lines) == 5
 
 
 def test_a_bar_is_shown_where_there_are_several(place):

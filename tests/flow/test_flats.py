@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ingestd.flow.verifying import verify
 from ingestd.records import Kind
 from ingestd.simulator import Sky
 from tests.flow.observatory import CAMERA, SENSOR, header, observatory, signal, write_night, write_shot
@@ -73,6 +74,21 @@ def test_dome_and_twilight_combined_are_the_true_flat(tmp_path):
     assert ratio.std() == pytest.approx(1.06 * PIXEL_NOISE, rel=0.1)
     centre = signal(path)[24:72, 32:96]
     assert np.median(centre) == pytest.approx(1, abs=5 * PIXEL_NOISE * 1.2533 / np.sqrt(centre.size) + 1e-6)
+
+
+@pytest.mark.parametrize("normalise", ["median", "mode"])
+def test_dome_and_twilight_combined_are_the_flat_of_the_reference(tmp_path, normalise):
+    keys = {"camera": camera(tmp_path, "combined"), "masters": {"flat_normalise": normalise}}
+    with observatory(tmp_path, **keys) as place:
+        write_night(place.incoming, camera=UNEVEN, flats=0, lights=0)
+        for number, light in enumerate(("domeflat", "skyflat")):
+            write_flats(place, light, first=100 * (number + 1), hours=19.0 + number)
+        place.settle()
+        (flat,) = [it for it in place.catalogue.current_results() if "/flat/" in it.path]
+        verified = verify(place.catalogue, place.settings, flat, reference=True)
+    (found,) = verified.against
+    # No pixel is dead or clipped: what is left is the rounding of some twenty steps of float32 to 2**-24 each.
+    assert found.largest < 20 * 2.0**-24
 
 
 def test_dome_alone_has_the_light_of_its_lamp(tmp_path):

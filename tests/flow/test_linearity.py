@@ -63,6 +63,27 @@ def test_without_a_bias_an_exact_dark_leaves_the_signal_as_it_is_and_says_so(tmp
     assert (status, "take biases" in detail) == ("skipped", True)
 
 
+@pytest.mark.parametrize(("policy", "bias_step"), [("scalable", "applied"), ("exact", "not needed")])
+def test_what_was_made_linear_is_that_of_the_reference(tmp_path, policy, bias_step):
+    with observatory(tmp_path, camera=camera(tmp_path, nonlinearity=[C1, C2], dark_policy=policy)) as place:
+        write_night(place.incoming, camera=BENT, flats=5, lights=1)
+        if policy == "exact":
+            for index in range(3):
+                write_shot(
+                    place.incoming, Kind.DARK, 70 + index, camera=BENT, exposure_s=LIGHT_S, hours=30 + index / 10
+                )
+        place.settle()
+        (light,) = place.frames(kind="light")
+        assert place.steps(light["path"].rsplit("/", 1)[-1])["bias"][0] == bias_step
+        results = place.catalogue.current_results()
+        verified = {it.path: verify(place.catalogue, place.settings, it, reference=True).against for it in results}
+    # Some ten steps of float32 below 32 768 ADU, a relative rounding of 2**-24 each: 0.02 ADU or 0.03 e-, 1 % of what
+    # the polynomial changes; 1e-6 of a flat but for a sample at the limit of clipping, one of five more or less.
+    for path, (found,) in verified.items():
+        assert found.typical < (1e-6 if "/flat/" in path else 0.03)
+        assert found.largest < 0.03
+
+
 def test_what_a_nonlinear_camera_made_can_be_made_again(tmp_path):
     """The order that is recorded holds the coefficients and which flats are joined."""
     keys = {"nonlinearity": [C1, C2], "linear_max_adu": 40_000.0, "flats": "combined"}

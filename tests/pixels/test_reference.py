@@ -64,3 +64,41 @@ def test_the_level_is_that_of_the_middle():
     image = np.full((8, 8), 5.0)
     image[2:6, 2:6] = 7.0
     assert reference.level(image) == 7.0
+
+
+def test_the_level_of_large_images_is_that_of_every_third_row_and_column():
+    # The middle of 2048 x 2048 is 1024 x 1024; every third leaves 342 x 342 < 2**18 samples, the first at (512, 512).
+    image = np.zeros((2048, 2048))
+    image[512:1536:3, 512:1536:3] = 3.0
+    assert reference.level(image) == 3.0
+
+
+def test_the_mode_is_the_mean_of_the_shortest_interval_with_a_tenth():
+    # 64 samples in the middle: 6 of them, 2.00 to 2.05, lie closer than any others.
+    image = np.zeros((16, 16))
+    image[4:12, 4:12] = np.concatenate([2.0 + 0.01 * np.arange(6), 10.0 + np.arange(58)]).reshape(8, 8)
+    assert reference.level(image, "mode") == pytest.approx(2.025, rel=1e-12)
+    assert reference.level(image, "median") == 35.5  # between the 32nd and the 33rd: 10 + 25 and 10 + 26
+
+
+def test_what_does_not_count_is_left_out_of_the_level():
+    image = np.full((8, 8), 5.0)
+    image[3, 3] = np.nan
+    assert reference.level(image) == reference.level(image, "mode") == 5.0
+
+
+def test_the_polynomial_is_of_the_signal_above_the_bias():
+    image, bias = np.full((2, 2), 1100.0), np.full((2, 2), 100.0)
+    # 1000 (1 + 0.02 + 0.02) = 1040; without a bias 1100 (1 + 0.022 + 0.0242) = 1150.82
+    assert np.allclose(reference.linear(image, bias, (2e-5, 2e-8)), 1040.0, rtol=1e-12)
+    assert np.allclose(reference.linear(image, None, (2e-5, 2e-8)), 1150.82, rtol=1e-12)
+
+
+def test_a_cubic_is_its_own_smooth_part():
+    y, x = np.mgrid[:96, :128] / 100.0
+    cubic = 1.0 + 0.1 * x - 0.05 * y + 0.1 * x * x * y - 0.03 * y**3
+    dome = np.random.default_rng(1).normal(1.0, 0.01, cubic.shape)
+    twilight = dome * cubic
+    dome[10:12, 20:25] = np.nan
+    # A median stands at the centre of its box; the cubic bends within 8 pixels by less than 0.1 * 0.04**2.
+    assert np.allclose(reference.smooth_part(dome, twilight), cubic, atol=2e-4)
