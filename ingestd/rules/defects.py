@@ -60,7 +60,7 @@ def _tell_the_same(master: Master, newest: Master, rule: DarkMatching) -> bool:
     if newest.kind is not Kind.DARK:
         return True
     exposure_s = newest.exposure_s or 0.0
-    reach_s = exposure_tolerance_s(exposure_s, rule.exposure_tolerance_s, rule.exposure_tolerance_ratio)
+    reach_s = exposure_tolerance_s(exposure_s, rule)
     if distance(master.exposure_s or 0.0, exposure_s) > reach_s:
         return False
     if master.ccd_temp_c is None or newest.ccd_temp_c is None:
