@@ -13,6 +13,7 @@ import numpy as np
 from ingestd.jobs.counting import sampled_overscan
 from ingestd.jobs.headers import AmplifierFacts, amplifier_facts, section_words
 from ingestd.jobs.inputs import calibration_of, master_planes, planes_of, saturation_of
+from ingestd.jobs.measuring import known_or_none
 from ingestd.jobs.parts import Part, amplifiers_of, disagreement
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import RowReader
@@ -241,7 +242,8 @@ def _drift(reader: RowReader, part: Part, skip_px: int, level_adu: float | None)
     samples = sampled_overscan(reader, part, skip_px)
     if samples is None or level_adu is None:
         return None
-    return quality.overscan_level_adu(samples).value - level_adu
+    level = known_or_none(quality.overscan_level_adu, samples)
+    return None if level is None else level.value - level_adu
 
 
 def _gain_words(calibrations: Sequence[PlaneCalibration]) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
 from ingestd.errors import FrameRejected
 from ingestd.jobs import headers
 from ingestd.jobs.flats import build_flats, relative_gains
 from ingestd.jobs.inputs import calibration_of
-from ingestd.jobs.measuring import figures, structure_figures
+from ingestd.jobs.measuring import figures, figures_if, known_or_none, structure_figures
 from ingestd.jobs.members import (
     BuiltPlane,
     Source,
@@ -29,7 +31,7 @@ from ingestd.jobs.parts import Part, amplifiers_of, disagreement, mean_level, me
 from ingestd.pixels import quality
 from ingestd.pixels.blocks import Float32, RowReader
 from ingestd.pixels.combine import Combined
-from ingestd.pixels.quality import Estimate, StackScatter
+from ingestd.pixels.quality import Estimate
 from ingestd.pixels.steps import CalibratedReader
 from ingestd.records import BuildMaster, Kind, MaskBit, Metric, Outcome
 from ingestd.settings import Limits
@@ -103,28 +105,29 @@ def _build_bias(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     plane, label = job.members[0].frame.planes[index], label_of(job, index)
     parts = amplifiers_of(plane)
     names = [part.name for part in parts]
-    levels = [quality.bias_level_adu(part.of_image(0, master.mean)) for part in parts]
-    metrics = figures("bias_level_adu", levels, mean_level(levels), names, label)
+    levels = [known_or_none(quality.bias_level_adu, part.of_image(0, master.mean)) for part in parts]
+    metrics = figures_if("bias_level_adu", levels, mean_level, names, label)
     metrics += structure_figures([_sampled(part.of_image(0, master.mean)) for part in parts], names, label)
-    noises: list[Estimate] = []
-    steps: list[float] = []
+    noises: list[Estimate | None] = [None] * len(parts)
+    steps: list[float | None] = [None] * len(parts)
     if len(sources) > 1:
         samples = [raw_samples(sources, index, part) for part in parts]
-        noises = [quality.read_noise_adu(frames) for frames in samples]
-        metrics += figures("read_noise_adu", noises, mean_noise(noises), names, label)
-        metrics += _stack_figures([quality.stack_scatter(frames) for frames in samples], names, label)
+        noises = [known_or_none(quality.read_noise_adu, frames) for frames in samples]
+        metrics += figures_if("read_noise_adu", noises, mean_noise, names, label)
+        metrics += _stack_figures(samples, names, label)
         metrics += _noise_in_electrons(job, index, parts, noises, label)
-        steps = [quality.histogram(frames[0]).converter_step() for frames in samples]
-        metrics += _mark_noisy(job, master, parts, steps, label)
+        own_steps = [quality.histogram(frames[0]).converter_step() for frames in samples]
+        metrics += _mark_noisy(job, master, parts, own_steps, label)
+        steps = list(own_steps)
     facts = [
         headers.AmplifierFacts(
             part,
             nominal_gain(job, index, part),
-            noises[number].value if noises else None,
-            steps[number] if steps else None,
-            levels[number].value if plane.has_overscan else None,
+            None if noise is None else noise.value,
+            step,
+            level.value if plane.has_overscan and level is not None else None,
         )
-        for number, part in enumerate(parts)
+        for part, noise, step, level in zip(parts, noises, steps, levels, strict=True)
     ]
     doubts = [
         words
@@ -152,16 +155,20 @@ def _mark_noisy(
     return figures("noisy_pixels", found, whole, [part.name for part in parts], label)
 
 
-def _stack_figures(stacks: Sequence[StackScatter], names: Sequence[str], label: int | None) -> list[Metric]:
+def _stack_figures(samples: Sequence[Sequence[NDArray[Any]]], names: Sequence[str], label: int | None) -> list[Metric]:
     """Return the read noise from the scatter of each pixel, as it should be taken and as it is often quoted."""
     found: list[Metric] = []
+    try:
+        stacks = [quality.stack_scatter(frames) for frames in samples]
+    except ValueError:  # a frame of which no sampled pixel is finite
+        return found
     for estimator in (
         quality.read_noise_stack_adu,
         quality.read_noise_stack_mean_adu,
         quality.read_noise_stack_median_adu,
     ):
-        noises = [estimator(stack) for stack in stacks]
-        found += figures(estimator.__name__, noises, mean_noise(noises), names, label)
+        noises = [known_or_none(estimator, stack) for stack in stacks]
+        found += figures_if(estimator.__name__, noises, mean_noise, names, label)
     return found
 
 
@@ -171,16 +178,15 @@ def _sampled(plane: Float32) -> Float32:
 
 
 def _noise_in_electrons(
-    job: BuildMaster, index: int, parts: tuple[Part, ...], noises: list[Estimate], label: int | None
+    job: BuildMaster, index: int, parts: tuple[Part, ...], noises: Sequence[Estimate | None], label: int | None
 ) -> list[Metric]:
     """Return the read noises in electrons, if every gain is known."""
     gains = [nominal_gain(job, index, part) for part in parts]
     found = [
-        quality.read_noise_electrons(noise, gain) for noise, gain in zip(noises, gains, strict=True) if gain is not None
+        None if noise is None or gain is None else known_or_none(quality.read_noise_electrons, noise, gain)
+        for noise, gain in zip(noises, gains, strict=True)
     ]
-    if len(found) < len(parts):
-        return []
-    return figures("read_noise_electrons", found, mean_noise(found), [part.name for part in parts], label)
+    return figures_if("read_noise_electrons", found, mean_noise, [part.name for part in parts], label)
 
 
 def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPlane:
@@ -193,14 +199,16 @@ def _build_dark(job: BuildMaster, sources: list[Source], index: int) -> BuiltPla
     mask = master.mask
     for part, gain in zip(parts, gains, strict=True):
         least_adu = job.arithmetic.hot_least_adu(job.exposure_s, gain)
-        hot = quality.hot_pixel_map(part.of_image(0, master.mean), 0.0, job.arithmetic.hot_sigma, least_adu)
-        part.of_image(0, mask)[hot] |= np.uint8(MaskBit.HOT)
+        own = part.of_image(0, master.mean)
+        if np.isfinite(own).any():
+            hot = quality.hot_pixel_map(own, 0.0, job.arithmetic.hot_sigma, least_adu)
+            part.of_image(0, mask)[hot] |= np.uint8(MaskBit.HOT)
     doubts = (_NO_RATE,) if job.arithmetic.hot_rate_e is not None and None in (*gains, job.exposure_s) else ()
-    levels = [quality.dark_level_adu(part.of_image(0, master.mean)) for part in parts]
+    levels = [known_or_none(quality.dark_level_adu, part.of_image(0, master.mean)) for part in parts]
     names = [part.name for part in parts]
-    metrics = figures("dark_level_adu", levels, mean_level(levels), names, label)
+    metrics = figures_if("dark_level_adu", levels, mean_level, names, label)
     if len(sources) > 1:
-        noises = [quality.dark_noise_adu(raw_samples(sources, index, part)) for part in parts]
-        metrics += figures("dark_noise_adu", noises, mean_noise(noises), names, label)
+        noises = [known_or_none(quality.dark_noise_adu, raw_samples(sources, index, part)) for part in parts]
+        metrics += figures_if("dark_noise_adu", noises, mean_noise, names, label)
     facts = [headers.AmplifierFacts(part, gain) for part, gain in zip(parts, gains, strict=True)]
     return BuiltPlane(master.mean, master.error, mask, tuple(metrics), headers.plane_cards(facts, label), doubts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -54,10 +53,9 @@ def figures_if(
 def known_or_none(estimator: Callable[..., Estimate], *arguments: Any) -> Estimate | None:  # noqa: ANN401 - any of them
     """Return an estimate, or None where it cannot be measured: too few pixels, none that is finite, no light."""
     try:
-        estimate = estimator(*arguments)
+        return estimator(*arguments)
     except ValueError:
         return None
-    return estimate if math.isfinite(estimate.value) else None
 
 
 def structure_figures(planes: Sequence[NDArray[Any]], names: Sequence[str], label: int | None) -> list[Metric]:
@@ -107,15 +105,15 @@ def _plane_metrics(job: MeasureFrame, plane: Plane, index: int, reader: RowReade
     names = [it.part.name for it in counted.parts]
     try:
         levels = [estimator(it.centre if is_flat else it.all) for it in counted.parts]
-        noises = [quality.frame_noise_adu(it.all) for it in counted.parts]
+        noises = [known_or_none(quality.frame_noise_adu, it.all) for it in counted.parts]
         saturated = [quality.saturated_pixels(it.all, saturation_adu) for it in counted.parts]
         return [
             *figures(name, levels, mean_level(levels), names, label),
-            *figures("frame_noise_adu", noises, mean_noise(noises), names, label),
+            *figures_if("frame_noise_adu", noises, mean_noise, names, label),
             *figures(
                 "saturated_pixels", saturated, quality.saturated_pixels(counted.all, saturation_adu), names, label
             ),
-            metric("floor_pixels", quality.floor_pixels(counted.all), label),
+            *figures_if("floor_pixels", [known_or_none(quality.floor_pixels, counted.all)], mean_level, [""], label),
             metric("ceiling_pixels", quality.ceiling_pixels(counted.all), label),
             *(structure_figures([np.concatenate(it.rows) for it in counted.parts], names, label) if is_bias else ()),
             *_overscan_metrics(job, plane, reader, counted.all.values().converter_step(), label),
@@ -131,13 +129,13 @@ def _overscan_metrics(
     """Return level and read noise of the overscan of every amplifier, if each has one."""
     amplifiers = amplifiers_of(plane)
     found = [overscan_of(reader, part, job.arithmetic.overscan_skip_px) for part in amplifiers]
-    levels = [quality.overscan_level_adu(samples) for samples in found if samples is not None]
-    if len(levels) < len(amplifiers):
+    if any(samples is None for samples in found):
         return []
+    levels = [known_or_none(quality.overscan_level_adu, samples) for samples in found]
     names = [part.name for part in amplifiers]
     noises = [known_or_none(quality.read_noise_overscan_adu, samples, step_adu) for samples in found]
     return [
-        *figures("overscan_level_adu", levels, mean_level(levels), names, label),
+        *figures_if("overscan_level_adu", levels, mean_level, names, label),
         *figures_if("read_noise_overscan_adu", noises, mean_noise, names, label),
     ]
 
@@ -146,7 +144,10 @@ def _comparison_metrics(
     job: MeasureFrame, index: int, reader: RowReader, tally: Tally, label: int | None
 ) -> Iterable[Metric]:
     """Return what the comparison with the reference of the order gave, as far as it is known."""
-    found = compare_plane(job, index, reader, tally.values().converter_step())
+    try:
+        found = compare_plane(job, index, reader, tally.values().converter_step())
+    except ValueError:  # no pixel is finite in both
+        return
     if found is None:
         return
     for estimator in (
@@ -155,6 +156,6 @@ def _comparison_metrics(
         quality.noise_from_master_adu,
         quality.outlier_pixels,
     ):
-        estimate = estimator(found)
-        if math.isfinite(estimate.value):
+        estimate = known_or_none(estimator, found)
+        if estimate is not None:
             yield metric(estimator.__name__, estimate, label)

@@ -80,12 +80,9 @@ def coarse_deviation(sources: Sequence[Source], index: int) -> float:
     if len(sources) < 2:  # noqa: PLR2004 - nothing is clipped
         return 0.0
     pair = sorted(sources, key=by_time)[:2]
-    found = [
-        quality.coarse_deviation(samples[0], samples[1], len(sources))
-        for samples in (
-            raw_samples(pair, index, part, _FEW_PX) for part in amplifiers_of(pair[0][0].frame.planes[index])
-        )
-    ]
+    parts = amplifiers_of(pair[0][0].frame.planes[index])
+    samples = [raw_samples(pair, index, part, _FEW_PX) for part in parts]
+    found = [quality.coarse_deviation(first, second, len(sources)) for first, second in samples]
     return max(found) if all(found) else 0.0
 
 

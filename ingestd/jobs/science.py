@@ -174,7 +174,5 @@ def _overscan_metrics(
     """Return the level of the overscan of every amplifier, if each has one."""
     amplifiers = amplifiers_of(plane)
     found = [sampled_overscan(reader, part, calibration.overscan_skip_px) for part in amplifiers]
-    levels = [quality.overscan_level_adu(samples) for samples in found if samples is not None]
-    if len(levels) < len(amplifiers):
-        return []
-    return figures("overscan_level_adu", levels, mean_level(levels), [part.name for part in amplifiers], label)
+    levels = [None if samples is None else known_or_none(quality.overscan_level_adu, samples) for samples in found]
+    return figures_if("overscan_level_adu", levels, mean_level, [part.name for part in amplifiers], label)

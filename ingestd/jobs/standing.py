@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -35,12 +34,17 @@ def _agreement(kind: Kind, plane: MasterPlane, previous: MasterPlane) -> Iterabl
     """Return by how much a master differs from that of the previous night; nothing if their shapes do."""
     if plane.signal.shape != previous.signal.shape:
         return []
-    if kind is Kind.FLAT:
-        found = [("patches_from_previous_ratio", quality.agree_flats(plane.signal, previous.signal).patches)]
-    else:
+    try:
+        if kind is Kind.FLAT:
+            agreement = quality.agree_flats(plane.signal, previous.signal)
+            return [metric("patches_from_previous_ratio", agreement.patches)]
         agreement = quality.agree(plane.signal, previous.signal)
-        found = [("level_from_previous_adu", agreement.level), ("patches_from_previous_adu", agreement.patches)]
-    return [metric(name, estimate) for name, estimate in found if math.isfinite(estimate.value)]
+    except ValueError:  # no pixel is finite in both
+        return []
+    return [
+        metric("level_from_previous_adu", agreement.level),
+        metric("patches_from_previous_adu", agreement.patches),
+    ]
 
 
 def _above_bias(job: MeasureMaster, dark: MasterPlane, bias: MasterPlane) -> list[Metric]:
@@ -57,6 +61,8 @@ def _dark_metrics(job: MeasureMaster, dark: Float32, bias: Float32, fact: Amplif
     """Return the figures of a dark, or of a part of it, above its bias."""
     exposure_s, gain = job.master.exposure_s, job.gain_e_per_adu or fact.gain_e_per_adu
     signal = quality.dark_signal(dark, bias)
+    if not signal.counted.total:
+        return []
     limit = job.arithmetic.hot_sigma, job.arithmetic.hot_least_adu(exposure_s, gain)
     found = [metric(each.__name__, each(signal, 0.0, *limit)) for each in (quality.hot_pixels, quality.warm_pixels)]
     if exposure_s is None or exposure_s <= 0:

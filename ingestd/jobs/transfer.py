@@ -83,6 +83,9 @@ def _ceiling_adu(source: FrameReader, index: int, part: Part) -> float:
     """Return the highest sample of an amplifier: boxes that hold it are left out; 0 where many pixels lie there."""
     reader = source.planes[index]
     samples = raw_bands(reader, part.section, quality.sampled_rows(part.section.shape))
+    samples = samples[np.isfinite(samples)]
+    if not samples.size:
+        return 0.0
     highest = samples.max()
     if np.count_nonzero(samples == highest) > _PILED_SHARE * samples.size:
         return 0.0
@@ -115,7 +118,7 @@ def _points(pair: FlatPair, part: Part, label: int | None) -> list[Metric]:
     return [
         Metric(estimator.__name__, estimate.value, estimate.error, label, part.name)
         for estimator in (quality.flat_pair_level_adu, quality.flat_pair_variance_adu2)
-        for estimate in (estimator(pair),)
+        if (estimate := known_or_none(estimator, pair)) is not None
     ]
 
 
@@ -143,8 +146,8 @@ def _pair(
     bands = quality.sampled_rows(part.section.shape)
     step = quality.histogram(raw_bands(raw, part.section, bands)).converter_step()
     flats = [_rows(arithmetic, linearity, item, index, bias, part, bands) for item in couple]
-    limit_adu = saturation_adu - float(np.median(part.of_image(0, below.signal)))
     try:
+        limit_adu = saturation_adu - quality.bias_level_adu(part.of_image(0, below.signal)).value
         return quality.flat_pairs(flats, 0.0, noise, saturation_adu=limit_adu, step_adu=step)[0]
     except ValueError:
         return None

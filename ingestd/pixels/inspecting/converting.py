@@ -55,7 +55,8 @@ def gain_ways(flats: tuple[NDArray[Any], NDArray[Any]], biases: tuple[NDArray[An
     Raises
     ------
     ValueError
-        If there is no light above the biases, or no photon noise above the read noise.
+        If fewer than two pixels have a value in all four, there is no light above the biases, or no photon noise above
+        the read noise.
 
     Notes
     -----
@@ -64,6 +65,10 @@ def gain_ways(flats: tuple[NDArray[Any], NDArray[Any]], biases: tuple[NDArray[An
     d = (F1 - B) - s (F2 - B), ``G = m1 (1 + s) / (var(d) - var(B1 - B2) (1 + s^2) / 2)``. The quick form is
     ``(F1 + F2) / var(F1 - F2)``: too large by the share of the pedestal, too small by that of the read noise.
     """
+    good = np.logical_and.reduce([np.isfinite(it) for it in (*flats, *biases)])
+    if np.count_nonzero(good) < 2:  # noqa: PLR2004 - a variance needs two
+        raise ValueError("fewer than two pixels with a value in both flats and both biases")
+    flats, biases = (flats[0][good], flats[1][good]), (biases[0][good], biases[1][good])
     pedestal = 0.5 * (_mean(biases[0]) + _mean(biases[1]))
     first, second = (_mean(flat) - pedestal for flat in flats)
     if not (first > 0 and second > 0):

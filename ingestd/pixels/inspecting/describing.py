@@ -103,14 +103,14 @@ def describe(image: NDArray[Any], *, brightest: int = 5, number: int = 20) -> De
         pixels=int(finite.size),
         unusable=int(image.size - finite.size),
         mean=float(finite.mean(dtype=np.float64)),
-        median=float(np.median(finite)),
+        median=float(np.median(finite.astype(np.float64))),
         deviation=float(finite.std(dtype=np.float64)),
         mad_deviation=counted.mad_std(),
         clipped_mean=centre,
         clipped_deviation=sigma,
         clipped_away=int(finite.size) - kept,
-        noise=_neighbour_noise(image),
-        lowest=_spot(image, int(np.nanargmin(image))),
+        noise=neighbour_noise(image),
+        lowest=_spot(image, _lowest(image)),
         highest=_spot(image, order[0]),
         brightest=tuple(_spot(image, place) for place in order[:brightest]),
         bars=bars(counted, centre, sigma, number=number),
@@ -142,12 +142,17 @@ def bars(counted: Histogram, centre: float, sigma: float, *, number: int) -> tup
     )
 
 
-def _neighbour_noise(image: NDArray[Any]) -> float | None:
+def neighbour_noise(image: NDArray[Any]) -> float | None:
     """Return the noise of one pixel from vertical neighbours, or None without any pair."""
     try:
         return frame_noise_adu(image).value
     except ValueError:
         return None
+
+
+def _lowest(image: NDArray[Any]) -> int:
+    """Return the flat place of the lowest pixel that has a value."""
+    return int(np.argmin(image if image.dtype.kind != "f" else np.where(np.isfinite(image), image, np.inf)))
 
 
 def _brightest(image: NDArray[Any], number: int) -> list[int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingestd.pixels.quality import c4, frame_noise_adu, histogram, read_noise_adu, read_noise_stack_adu
+from ingestd.pixels.inspecting.describing import neighbour_noise
+from ingestd.pixels.quality import c4, histogram, read_noise_adu, read_noise_stack_adu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +37,8 @@ class NoiseWays:
         What these are low by for Gaussian noise: c4(N), and the root of the median of chi-squared / (N - 1).
     image_deviation : float
         Of the first frame: structure is in it.
-    neighbours : float
-        Of the first frame, from vertical neighbours: gradients and columns are not in it.
+    neighbours : float or None
+        Of the first frame, from vertical neighbours: gradients and columns are not in it. None for a single row.
     """
 
     frames: int
@@ -49,7 +50,7 @@ class NoiseWays:
     mean_factor: float
     median_factor: float
     image_deviation: float
-    neighbours: float
+    neighbours: float | None
 
 
 def noise_ways(frames: Sequence[NDArray[Any]]) -> NoiseWays:
@@ -62,20 +63,22 @@ def noise_ways(frames: Sequence[NDArray[Any]]) -> NoiseWays:
     Raises
     ------
     ValueError
-        If there are fewer than two frames or their shapes differ.
+        If there are fewer than two frames, their shapes differ, or no pixel has a value in all of them.
     """
     pairs, stack = read_noise_adu(frames), read_noise_stack_adu(frames)
-    deviations = np.std(np.asarray(frames, np.float32), axis=0, ddof=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        deviations = np.std(np.asarray(frames, np.float32), axis=0, ddof=1, dtype=np.float64)
+    deviations = deviations[np.isfinite(deviations)]
     freedom = len(frames) - 1
     return NoiseWays(
         frames=len(frames),
         pairs=pairs,
         stack=stack,
         step=histogram(frames[0]).converter_step(),
-        plain_mean=float(np.nanmean(deviations)),
-        plain_median=float(np.nanmedian(deviations)),
+        plain_mean=float(np.mean(deviations)),
+        plain_median=float(np.median(deviations)),
         mean_factor=c4(len(frames)),
         median_factor=math.sqrt((1.0 - 2.0 / (9.0 * freedom)) ** 3),
-        image_deviation=float(np.nanstd(frames[0], dtype=np.float64)),
-        neighbours=frame_noise_adu(frames[0]).value,
+        image_deviation=float(np.std(frames[0][np.isfinite(frames[0])], dtype=np.float64)),
+        neighbours=neighbour_noise(frames[0]),
     )

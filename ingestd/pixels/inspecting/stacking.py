@@ -40,13 +40,15 @@ class Stack:
             raise ValueError(f"shape {image.shape}, the others have {self._first.shape}")
         if not self._sum.size:
             self._sum, self._squares = np.zeros((2, *image.shape))
-        difference = np.subtract(image, self._first, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            difference = np.subtract(image, self._first, dtype=np.float64)
+        difference[~np.isfinite(difference)] = np.nan
         self._sum += difference
         difference *= difference
         self._squares += difference
 
     def mean(self) -> Float64:
-        """Return the mean of each pixel."""
+        """Return the mean of each pixel; not finite where one frame has no value, the standard deviation likewise."""
         if self.count < 2:  # noqa: PLR2004 - one frame is its own mean
             return self._first.astype(np.float64)
         mean: Float64 = self._first + self._sum / self.count

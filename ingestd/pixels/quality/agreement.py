@@ -47,8 +47,14 @@ def agree(master: Float32, previous: Float32) -> Agreement:
         absolute median of 8 x 40 patches, the level taken off. Its error is twice the standard error of the median of
         a patch: the largest of 320 of them lies at 3 standard errors where there is nothing but noise. s is the noise
         of the difference, measured on vertical neighbours, so that members which both masters share do not count.
+
+    Raises
+    ------
+    ValueError
+        If there are no vertical neighbours with a value in both.
     """
-    difference = np.subtract(master, previous)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.subtract(master, previous)
     return _agreement(difference, _level(difference))
 
 
@@ -64,11 +70,18 @@ def agree_flats(flat: Float32, previous: Float32) -> Agreement:
     -------
     Agreement
         As of `agree`, in parts of the flat; ``level`` is the median of the ratio less 1.
+
+    Raises
+    ------
+    ValueError
+        As `agree`, or if that median is not positive.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         ratio = np.divide(flat, previous)
-    level = _level(ratio)
-    ratio /= np.float32(level.value)
+        level = _level(ratio)
+        if not level.value > 0:
+            raise ValueError(f"the median of one flat over the other is {level.value:g}: one of them has no light")
+        ratio /= np.float32(level.value)
     ratio -= 1
     return Agreement(Estimate(level.value - 1, level.error), _agreement(ratio, Estimate(0.0, None)).patches)
 
@@ -98,7 +111,10 @@ def _agreement(difference: Float32, level: Estimate) -> Agreement:
     """Return what a difference amounts to."""
     places = list(boxes_of(difference.shape, _DOWN, _ACROSS))
     medians = np.array([box_median(difference[place]) for place in places], np.float64)
-    noise = neighbour_noise(np.nan_to_num(difference, nan=level.value, posinf=level.value, neginf=level.value), 0.0)
+    off = np.abs(medians[np.isfinite(medians)] - level.value)
+    if not off.size:
+        raise ValueError("no patch with a finite pixel")
+    noise = neighbour_noise(difference, 0.0)
     fewest = min(difference[place][box_sample(difference[place].shape)].size for place in places)
     error = _OF_THE_LARGEST * _OF_THE_MEDIAN * noise.value / math.sqrt(fewest)
-    return Agreement(level, Estimate(float(np.nanmax(np.abs(medians - level.value))), error))
+    return Agreement(level, Estimate(float(off.max()), error))

@@ -23,7 +23,7 @@ def box_median(box: NDArray[Any]) -> np.float32:
     """Return the median of some 4096 pixels spread over a box, or NaN if none of them is finite."""
     values = box[box_sample(box.shape)]
     finite = values[np.isfinite(values)]
-    return np.float32(np.median(finite) if finite.size else np.nan)
+    return np.float32(np.median(finite.astype(np.float64)) if finite.size else np.nan)
 
 
 def boxes_of(shape: tuple[int, ...], down: int, across: int | None = None) -> Iterator[tuple[slice, slice]]:

@@ -33,11 +33,11 @@ _WORTHLESS = np.uint8(MaskBit.BAD | MaskBit.NO_DATA)
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a frame and a master differ by, ADU; of a flat only the outliers are measured, the rest is NaN."""
+    """What a frame and a master differ by, ADU; None where it cannot be measured, of a flat all but the outliers."""
 
-    offset: Estimate
-    structure: Estimate
-    noise: Estimate
+    offset: Estimate | None
+    structure: Estimate | None
+    noise: Estimate | None
     outliers: Estimate
 
 
@@ -59,6 +59,11 @@ def compare(
     step_adu : float
         Step of the converter: no noise is below step / sqrt(12).
 
+    Raises
+    ------
+    ValueError
+        If no pixel is finite in both.
+
     Notes
     -----
     The combined variance of a pixel is that of one frame, s^2, plus the square of the master's error. s^2 is the
@@ -66,17 +71,18 @@ def compare(
     tells no error, s^2 / members is its own). So a noisy frame has no more outliers than another; its noise is a figure
     of its own.
     """
-    difference = np.subtract(frame, master, out=frame)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.subtract(frame, master, out=frame)
     sample = histogram(difference[sampled(difference.shape)])
     offset = sample.median()
     _, spread, _ = sample.clipped()
     one_frame = max(spread / math.sqrt(1.0 + 1.0 / members), step_adu / math.sqrt(12.0))
     if error is None:
-        error = np.full((1, 1), one_frame / math.sqrt(members), np.float32)
+        error = np.full((1, 1), one_frame / math.sqrt(members), np.float64)
     return Comparison(
         offset,
-        Estimate(max(_unevenness(difference) - _OWN_STRUCTURE * _unevenness(master), 0.0), None),
-        neighbour_noise(difference, step_adu),
+        _structure(difference, master),
+        _noise(difference, step_adu),
         _outliers(difference, offset.value, one_frame, error, sigma),
     )
 
@@ -111,6 +117,11 @@ def compare_flat(
     sigma : float
         From how many combined standard deviations on a pixel is an outlier.
 
+    Raises
+    ------
+    ValueError
+        If no pixel is finite in both, or the master has no error.
+
     Notes
     -----
     The ratio of both is divided by its median in each of 16 x 16 boxes (for each colour): lamps, twilight and the angle
@@ -119,7 +130,7 @@ def compare_flat(
     counting noise. What clipping costs is in the errors of the master: of 3 members the noise is 12 % too large, of 5
     6 %, of 10 1 %. A single member tells none; then it is the clipped scatter of what remains.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         ratio = np.divide(frame, master, out=frame)
         for colour in colours(ratio) if is_mosaic else (ratio,):
             for box in boxes_of(colour.shape, _FLAT_BOXES):
@@ -128,18 +139,17 @@ def compare_flat(
     if mask is not None:
         ratio[(mask & _WORTHLESS) > 0] = 0
     if members > 1 and error is not None:
-        sample = np.nan_to_num(error[sampled(error.shape)]).astype(np.float64).reshape(-1)
+        sample = error[sampled(error.shape)].astype(np.float64).reshape(-1)
         one_frame = math.sqrt(mean_variance(members * sample * sample, members - 1)[0] * level_ratio)
     else:
         one_frame = histogram(ratio[sampled(ratio.shape)]).clipped()[1]
         error = np.zeros((1, 1), np.float32)
-    unknown = Estimate(math.nan, None)
-    return Comparison(unknown, unknown, unknown, _outliers(ratio, 0.0, one_frame, error, sigma))
+    return Comparison(None, None, None, _outliers(ratio, 0.0, one_frame, error, sigma))
 
 
 def offset_from_master_adu(comparison: Comparison) -> Estimate:
-    """Return the median over pixels of frame minus master, ADU."""
-    return comparison.offset
+    """Return the median over pixels of frame minus master, ADU; these three raise ValueError where it is unknown."""
+    return _known(comparison.offset)
 
 
 def structure_from_master_adu(comparison: Comparison) -> Estimate:
@@ -148,7 +158,7 @@ def structure_from_master_adu(comparison: Comparison) -> Estimate:
     A fifth of the range of the master itself is taken off: within half a degree dark current and glow change by so
     much.
     """
-    return comparison.structure
+    return _known(comparison.structure)
 
 
 def noise_from_master_adu(comparison: Comparison) -> Estimate:
@@ -156,7 +166,7 @@ def noise_from_master_adu(comparison: Comparison) -> Estimate:
 
     Without the step of the converter; the master has its share in it.
     """
-    return comparison.noise
+    return _known(comparison.noise)
 
 
 def outlier_pixels(comparison: Comparison) -> Estimate:
@@ -169,9 +179,9 @@ def _outliers(difference: Float32, centre: float, noise: float, error: Float32, 
     count = 0
     for first in range(0, len(difference), _BLOCK_ROWS):
         rows = slice(first, first + _BLOCK_ROWS)
-        distance = difference[rows] - np.float32(centre)
-        errors = np.nan_to_num(error[rows] if len(error) > 1 else error)
-        limit = np.float32(sigma**2) * (errors * errors + np.float32(noise**2))
+        distance = np.subtract(difference[rows], centre, dtype=np.float64)  # the square of a float32 may be none
+        errors = np.nan_to_num(error[rows] if len(error) > 1 else error).astype(np.float64)
+        limit = sigma**2 * (errors * errors + noise**2)
         count += int(np.count_nonzero(distance * distance >= limit))
     return Estimate(float(count), None)
 
@@ -180,12 +190,35 @@ def neighbour_noise(difference: Float32, step_adu: float) -> Estimate:
     """Return the noise of one pixel from its vertical neighbour, so that what is smooth does not count."""
     rows = difference[: len(difference) // 2 * 2]
     _, columns = sampled(difference.shape)
-    _, spread, number = histogram(np.subtract(rows[1::2, columns], rows[::2, columns])).clipped()
+    with np.errstate(invalid="ignore"):
+        pairs = np.subtract(rows[1::2, columns], rows[::2, columns], dtype=np.float64)
+    _, spread, number = histogram(pairs).clipped()
     noise = math.sqrt(max(0.5 * spread * spread - step_adu * step_adu / 12.0, 0.0))
     return Estimate(noise, spread / math.sqrt(4.0 * number))
 
 
-def _unevenness(image: Float32) -> float:
-    """Return the range of the medians of boxes."""
-    medians = [box_median(image[box]) for box in boxes_of(image.shape, _BOXES)]
-    return float(np.nanmax(medians) - np.nanmin(medians))
+def _known(estimate: Estimate | None) -> Estimate:
+    """Return a figure that was measured."""
+    if estimate is None:
+        raise ValueError("too few finite pixels in the difference from the master")
+    return estimate
+
+
+def _noise(difference: Float32, step_adu: float) -> Estimate | None:
+    """Return the noise of one pixel, or None where no vertical neighbours have a value."""
+    try:
+        return neighbour_noise(difference, step_adu)
+    except ValueError:
+        return None
+
+
+def _structure(difference: Float32, master: Float32) -> Estimate | None:
+    """Return the range of the medians of boxes beyond what the master's own explains, or None without any median."""
+    ranges = []
+    for image in (difference, master):
+        medians = np.array([box_median(image[box]) for box in boxes_of(image.shape, _BOXES)], np.float64)
+        medians = medians[np.isfinite(medians)]
+        if not medians.size:
+            return None
+        ranges.append(float(np.ptp(medians)))
+    return Estimate(max(ranges[0] - _OWN_STRUCTURE * ranges[1], 0.0), None)

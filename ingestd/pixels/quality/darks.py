@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ingestd.pixels.quality.histogram import Estimate, Histogram, as_estimate, histogram
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DarkSignal:
@@ -28,7 +30,8 @@ def dark_signal(dark: Dark, bias: NDArray[Any] | float) -> DarkSignal:
     """Return dark minus bias with its histogram."""
     if isinstance(dark, DarkSignal):
         return dark
-    image: NDArray[np.float32] = np.subtract(dark, bias, dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        image: NDArray[np.float32] = np.subtract(dark, bias, dtype=np.float32)
     return DarkSignal(image, histogram(image))
 
 
@@ -130,10 +133,16 @@ def hot_pixel_map(
     -------
     array of bool, shape (ny, nx)
         A pixel that is not finite is not hot.
+
+    Raises
+    ------
+    ValueError
+        If no pixel is finite.
     """
     signal = dark_signal(dark, bias)
     counted = signal.counted
-    hot: NDArray[np.bool_] = signal.image > counted.quantile(0.5) + max(hot_sigma * counted.mad_std(), least_adu)
+    limit = counted.quantile(0.5) + max(hot_sigma * counted.mad_std(), least_adu)
+    hot: NDArray[np.bool_] = (signal.image > min(limit, _LARGEST)) & np.isfinite(signal.image)
     return hot
 
 

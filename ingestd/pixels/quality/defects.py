@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingestd.pixels.quality.boxes import box_median
 from ingestd.pixels.quality.histogram import Estimate
 
 if TYPE_CHECKING:
@@ -50,13 +51,14 @@ def noisy_pixel_map(scatter: Float32, frames: int, noisy_sigma: float, step_adu:
     """
     step = max(1, math.isqrt(scatter.size // _SAMPLES))
     known = scatter[::step, ::step]
-    known = known[np.isfinite(known)]
+    known = known[np.isfinite(known)].astype(np.float64)
     if not known.size:
         return np.zeros(scatter.shape, np.bool_)
     centre = float(np.median(known))
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(known - np.float32(centre))))
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(known - centre)))
     least = centre / math.sqrt(2 * max(frames - 1, 1))
-    noisy: Flags = scatter > max(centre + noisy_sigma * max(spread, least), step_adu)
+    limit = min(max(centre + noisy_sigma * max(spread, least), step_adu), float(np.finfo(np.float32).max))
+    noisy: Flags = (scatter > limit) & np.isfinite(scatter)
     return noisy
 
 
@@ -95,9 +97,13 @@ def _box_medians(band: Float32) -> Float32:
     medians: list[np.float32] = []
     if whole:
         boxes = sampled[:, : whole * _BOX_PX].reshape(len(sampled), whole, _BOX_PX)
-        medians += np.median(boxes[:, :, ::_SAMPLED], axis=(0, 2)).tolist()
+        with np.errstate(over="ignore"):
+            medians += np.median(boxes[:, :, ::_SAMPLED], axis=(0, 2)).tolist()
     if rest:
         medians.append(np.median(sampled[:, -_BOX_PX::_SAMPLED]))
+    for number in np.flatnonzero(~np.isfinite(medians)):
+        first = max(min(number * _BOX_PX, band.shape[1] - _BOX_PX), 0)
+        medians[number] = box_median(sampled[:, first : first + _BOX_PX : _SAMPLED])
     return np.array(medians, np.float32)
 
 

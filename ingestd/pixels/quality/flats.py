@@ -96,6 +96,8 @@ def flat_signal_to_noise_ratio(flat: NDArray[Any], error: NDArray[Any], members:
     if not good.any():
         raise ValueError("no pixel of the flat has an error")
     variance, number = mean_variance((noise[good] / signal[good]) ** 2, members - 1)
+    if not variance > 0:
+        raise ValueError("the errors of the flat are too small for a number")
     ratio = 1.0 / math.sqrt(variance)
     return Estimate(ratio, ratio * math.sqrt(0.5 / ((members - 1) * number)))
 
@@ -113,7 +115,7 @@ def lamp_scatter_ratio(levels_adu: Sequence[float], exposures_s: Sequence[float 
     Raises
     ------
     ValueError
-        If there are fewer than two levels, or one is not positive.
+        If there are fewer than two levels, or one is not finite and positive.
 
     Notes
     -----
@@ -121,7 +123,7 @@ def lamp_scatter_ratio(levels_adu: Sequence[float], exposures_s: Sequence[float 
     sqrt(1 / c4^2 - 1). In twilight it is the sky that changed.
     """
     levels = np.array(levels_adu, np.float64)
-    if levels.size < 2 or not (levels > 0).all():  # noqa: PLR2004 - scatter needs two
+    if levels.size < 2 or not (np.isfinite(levels) & (levels > 0)).all():  # noqa: PLR2004 - scatter needs two
         raise ValueError(f"the lamp needs two or more flats with light, not {levels.size}")
     exposures = np.array([exposure or 0.0 for exposure in exposures_s])
     rates = levels / exposures if (exposures > 0).all() else levels

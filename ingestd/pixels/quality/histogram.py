@@ -24,10 +24,20 @@ _MAX_ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measured figure and its standard error, None where no error is defined."""
+    """A measured figure and its standard error, None where no error is defined; both are finite.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not: there is no figure then.
+    """
 
     value: float
     error: float | None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and math.isfinite(self.error or 0.0)):
+            raise ValueError(f"no figure comes out: {self.value:g} with the error {self.error}")
 
     def scaled(self, factor: float, factor_error: float = 0.0) -> Estimate:
         """Return the estimate times a factor, the independent errors of both added in quadrature."""
@@ -40,8 +50,15 @@ def mean_of(estimates: Iterable[Estimate]) -> Estimate:
 
     The standard error is the larger of the one propagated from the estimates and the one that their scatter shows:
     pick-up noise and lamps make frames differ by more than counting statistics.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
     """
     found = list(estimates)
+    if not found:
+        raise ValueError("nothing to take a mean of")
     values = np.array([estimate.value for estimate in found])
     stated = math.sqrt(sum((estimate.error or 0.0) ** 2 for estimate in found)) / len(found)
     seen = float(values.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else 0.0
@@ -197,10 +214,13 @@ def chunks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def _float_bins(flat: NDArray[Any]) -> tuple[float, float]:
     """Return centre of the first bin and width, chosen on some 65536 values spread evenly over the array.
 
-    The stride is odd, so that it does not fall on the same columns of each row.
+    The stride is odd, so that it does not fall on the same columns of each row. Where it falls on no finite value, all
+    of them are taken.
     """
     sample = flat[:: (flat.size // _CHUNK) | 1].astype(np.float64)
     sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        sample = flat[np.isfinite(flat)].astype(np.float64)
     if sample.size == 0:
         return 0.0, 1.0
     centre = float(np.median(sample))

@@ -79,12 +79,20 @@ def frame_noise_adu(pixels: Pixels) -> Estimate:
     Estimate, ADU
         With the step of the converter, and with what pixels of a column differ by (sensitivity, dark current).
 
+    Raises
+    ------
+    ValueError
+        If there are no vertical neighbours with a value.
+
     Notes
     -----
     Standard deviation, clipped at 5 sigma, of the differences of vertical neighbours, over sqrt(2): gradients and
     column offsets drop out, which make the plain standard deviation of the Large Format Camera 43 ADU instead of 3.8.
     """
-    _, sigma, number = tally_of(pixels).differences().clipped()
+    differences = tally_of(pixels).differences()
+    if not differences.total:
+        raise ValueError("no two finite pixels above each other to measure the noise")
+    _, sigma, number = differences.clipped()
     noise = sigma / math.sqrt(2.0)
     return Estimate(noise, noise / math.sqrt(2.0 * number))
 
@@ -108,6 +116,11 @@ def floor_pixels(pixels: Pixels) -> Estimate:
 
     Far is more than 6 times `frame_noise_adu`, and 4 steps of the converter, below the median: no noise gets there, but
     rows that were never read out do. Otherwise 0.
+
+    Raises
+    ------
+    ValueError
+        As `frame_noise_adu`.
     """
     tally = tally_of(pixels)
     values = tally.values()

@@ -54,7 +54,7 @@ def read_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = N
     _check(frames)
     pairs = [(frames[i], frames[(i + 1) % len(frames)]) for i in range(len(frames) if len(frames) > 2 else 1)]  # noqa: PLR2004 - two frames are one pair
     noises = np.array([_pair_noise(first, second, step_adu) for first, second in pairs])
-    value, size = float(noises.mean()), frames[0].size
+    value, size = float(noises.mean()), max(int(np.count_nonzero(np.isfinite(frames[0]))), 1)
     if len(pairs) == 1:
         return Estimate(value, value / math.sqrt(2.0 * size))
     stated = 0.5 * value * math.sqrt(3.0 / (len(pairs) * size))
@@ -70,7 +70,8 @@ def dark_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = N
 class StackScatter:
     """Variance (ddof = 1) of each pixel through a stack, each frame less its own level; shape (ny, nx), ADU^2.
 
-    ``freedom`` is the number of frames less one; ``step_adu`` the step of the converter.
+    It is not finite where a pixel is not in one of the frames; no figure counts that pixel. ``freedom`` is the number
+    of frames less one; ``step_adu`` the step of the converter.
     """
 
     variances: NDArray[np.float64]
@@ -104,7 +105,8 @@ def stack_scatter(frames: Sequence[NDArray[Any]], *, step_adu: float | None = No
     variances = np.empty((ny, nx))
     for start in range(0, ny, rows):
         stack = [frame[start : start + rows] - level for frame, level in zip(frames, levels, strict=True)]
-        variances[start : start + rows] = np.var(stack, axis=0, ddof=1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            variances[start : start + rows] = np.var(stack, axis=0, ddof=1, dtype=np.float64)
     step = histogram(frames[0]).converter_step() if step_adu is None else step_adu
     return StackScatter(variances, len(frames) - 1, step)
 
@@ -142,7 +144,7 @@ def read_noise_stack_mean_adu(stack: Stack, *, step_adu: float | None = None) ->
     Nothing is left out and the step of the converter is in it. For Gaussian noise it is low by `c4` (0.940 for 5
     frames, 0.973 for 10); cosmic rays and unstable pixels lift it.
     """
-    deviations = np.sqrt(_scatter(stack, step_adu).variances)
+    deviations = np.sqrt(_finite(_scatter(stack, step_adu).variances))
     return Estimate(float(deviations.mean()), float(deviations.std()) / math.sqrt(deviations.size))
 
 
@@ -185,8 +187,10 @@ def read_noise_overscan_adu(overscan: NDArray[Any], step_adu: float) -> Estimate
     ny, nx = overscan.shape[0] // 2 * 2, overscan.shape[1] // 2 * 2
     if not ny or not nx:
         raise ValueError(f"an overscan of {overscan.shape[0]} x {overscan.shape[1]} pixels has no squares of 2 x 2")
-    rows = overscan[0:ny:2, :nx].astype(np.float64) - overscan[1:ny:2, :nx]
-    _, sigma, number = histogram(rows[:, 0::2] - rows[:, 1::2]).clipped()
+    with np.errstate(invalid="ignore"):
+        rows = overscan[0:ny:2, :nx].astype(np.float64) - overscan[1:ny:2, :nx]
+        squares = rows[:, 0::2] - rows[:, 1::2]
+    _, sigma, number = histogram(squares).clipped()
     variance = 0.25 * sigma * sigma
     noise = math.sqrt(max(variance - step_adu**2 / 12.0, 0.0))
     return Estimate(noise, _noise_error(noise, variance * math.sqrt(2.0 / number)))
@@ -216,7 +220,7 @@ def coarse_deviation(first: NDArray[Any], second: NDArray[Any], frames: int) -> 
     error of a master of ten frames.
     """
     step = histogram(first).converter_step()
-    if not step:
+    if not step or first.size < 2:  # noqa: PLR2004 - a single pixel tells no noise
         return 0.0
     noise = math.hypot(_pair_noise(first, second, step), step / math.sqrt(12.0))
     return noise if noise < step * max(1.0, _COARSE_STEPS / math.sqrt(frames)) else 0.0
@@ -243,9 +247,15 @@ def mean_variance(variances: NDArray[np.float64], freedom: int, *, sigma: float 
     Parameters
     ----------
     variances : array, shape (n,)
-        Each with ``freedom`` degrees of freedom, hence distributed as sigma^2 chi^2 / freedom.
+        Each with ``freedom`` degrees of freedom, hence distributed as sigma^2 chi^2 / freedom. Those that are not
+        finite are left out.
     sigma : float, optional
         How rare it is to be too large.
+
+    Raises
+    ------
+    ValueError
+        If none is finite.
 
     Notes
     -----
@@ -254,7 +264,7 @@ def mean_variance(variances: NDArray[np.float64], freedom: int, *, sigma: float 
     variances are 0.
     """
     limit = variance_limit(freedom, sigma)
-    kept = variances
+    kept = _finite(variances)
     mean = float(kept.mean())
     for _ in range(_MAX_ROUNDS):
         found = kept[kept <= limit * mean]
@@ -263,6 +273,14 @@ def mean_variance(variances: NDArray[np.float64], freedom: int, *, sigma: float 
         kept = found
         mean = float(kept.mean())
     return mean, kept.size
+
+
+def _finite(variances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the variances that are known, shape (n,)."""
+    finite = variances[np.isfinite(variances)]
+    if not finite.size:
+        raise ValueError("no finite pixel to measure: none has a value in every frame")
+    return finite
 
 
 def _scatter(stack: Stack, step_adu: float | None) -> StackScatter:
@@ -279,7 +297,8 @@ def _check(frames: Sequence[NDArray[Any]]) -> None:
 def _pair_noise(first: NDArray[Any], second: NDArray[Any], step_adu: float | None) -> float:
     """Return the read noise from one pair."""
     is_integer = first.dtype.kind in "iu" and second.dtype.kind in "iu"
-    difference = histogram(np.subtract(first, second, dtype=np.int64 if is_integer else np.float64))
+    with np.errstate(invalid="ignore"):
+        difference = histogram(np.subtract(first, second, dtype=np.int64 if is_integer else np.float64))
     _, sigma, _ = difference.clipped()
     step = difference.converter_step() if step_adu is None else step_adu
     return math.sqrt(max(0.5 * sigma * sigma - step * step / 12.0, 0.0))

@@ -32,14 +32,14 @@ _Block = tuple[int, NDArray[np.float32], NDArray[np.float32]]
 class SkyFigures:
     """Level and noise of the sky, the noise that the uncertainties predict, structure of rows and columns; ADU.
 
-    The prediction is None without uncertainties, structure NaN where there is little sky.
+    The prediction is None without uncertainties, structure None where there is little sky.
     """
 
     level: Estimate
     noise: Estimate
     predicted_noise: float | None
-    row_structure: Estimate
-    column_structure: Estimate
+    row_structure: Estimate | None
+    column_structure: Estimate | None
 
 
 class SkyBoxes:
@@ -108,7 +108,7 @@ class SkyBoxes:
         Raises
         ------
         ValueError
-            If no box is free of bad pixels.
+            If no box is free of bad pixels, or none has a noise that is a number.
         """
         if self._figures is None:
             self._figures = self._measure()
@@ -129,8 +129,9 @@ class SkyBoxes:
         variance, number = mean_variance(variances[sky], _FREEDOM)
         value = math.sqrt(variance)
         noise = Estimate(value, value / math.sqrt(2.0 * _FREEDOM * number))
-        square = float(predicted[sky].mean())
-        expected = math.sqrt(square) if math.isfinite(square) else None
+        squares = predicted[sky]
+        squares = squares[np.isfinite(squares)]
+        expected = math.sqrt(float(squares.mean())) if squares.size else None
         flat = np.where(sky, means - level.value, 0.0)
         return SkyFigures(level, noise, expected, _structure(flat, sky), _structure(flat.T, sky.T))
 
@@ -234,15 +235,15 @@ def sky_column_structure_adu(frame: Frame) -> Estimate:
     return _known(_boxes(frame).figures().column_structure)
 
 
-def _known(estimate: Estimate) -> Estimate:
-    """Return an estimate that is a number."""
-    if math.isnan(estimate.value):
+def _known(estimate: Estimate | None) -> Estimate:
+    """Return a figure that was measured."""
+    if estimate is None:
         raise ValueError("too little sky for its structure")
     return estimate
 
 
-def _structure(flat: NDArray[np.float64], sky: NDArray[np.bool_]) -> Estimate:
-    """Return the structure of the rows of boxes, which are 0 where they show no sky; NaN where it cannot be told."""
+def _structure(flat: NDArray[np.float64], sky: NDArray[np.bool_]) -> Estimate | None:
+    """Return the structure of the rows of boxes, which are 0 where they show no sky; None where it cannot be told."""
     lines, boxes = flat.shape
     size = min(max(boxes // _GROUP, 1), _GROUP)
     total, number = (
@@ -253,7 +254,7 @@ def _structure(flat: NDArray[np.float64], sky: NDArray[np.bool_]) -> Estimate:
     try:
         return line_structure(means).scaled(1.0 / variance_within(_SOURCE_SIGMA))
     except ValueError:
-        return Estimate(math.nan, None)
+        return None
 
 
 def _boxes(frame: Frame) -> SkyBoxes:
@@ -268,7 +269,7 @@ def _boxes(frame: Frame) -> SkyBoxes:
 
 def _measured(cut: NDArray[np.float32], sigma: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
     """Return means and variances of the boxes of a block, and the variances that uncertainties predict, NaN if none."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         difference = cut[1::2] - cut[0::2]
         difference *= difference
         means = _across((cut[0::4] + cut[1::4]) + (cut[2::4] + cut[3::4])) / (_BOX * _BOX)

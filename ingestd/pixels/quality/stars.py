@@ -43,11 +43,11 @@ _MAD_TO_SIGMA = 1.482602218505602
 
 @dataclass(frozen=True, slots=True)
 class Stars:
-    """Number of sources, width and ellipticity of the stars among them; NaN where fewer than 5 can be measured."""
+    """Number of sources, width and ellipticity of the stars among them; None where fewer than 5 can be measured."""
 
     sources: int
-    fwhm_px: Estimate
-    ellipticity: Estimate
+    fwhm_px: Estimate | None
+    ellipticity: Estimate | None
 
 
 class StarField:
@@ -93,7 +93,10 @@ class StarField:
         if self._stars is None:
             signal, mask, step = self._signal, self._mask | ~np.isfinite(self._signal), 1
             if self._is_mosaic:
-                signal, mask, step = _squares(signal).mean(axis=(1, 3)), np.any(_squares(mask), axis=(1, 3)), 2
+                mask, step = np.any(_squares(mask), axis=(1, 3)), 2
+                with np.errstate(invalid="ignore", over="ignore"):
+                    signal = _squares(signal).mean(axis=(1, 3))
+                mask |= ~np.isfinite(signal)
             self._stars = _measure(np.where(mask, np.float32(0.0), signal), np.asarray(mask), step)
         return self._stars
 
@@ -150,9 +153,9 @@ def ellipticity_ratio(field: StarField) -> Estimate:
     return _known(field.stars().ellipticity)
 
 
-def _known(estimate: Estimate) -> Estimate:
-    """Return an estimate that is a number."""
-    if math.isnan(estimate.value):
+def _known(estimate: Estimate | None) -> Estimate:
+    """Return a figure that was measured."""
+    if estimate is None:
         raise ValueError(f"fewer than {_FEWEST_STARS} stars to measure")
     return estimate
 
@@ -167,7 +170,7 @@ def _measure(signal: Float32, mask: NDArray[np.bool_], step: int) -> Stars:
     """Return the stars of an image whose pixels are ``step`` pixels of the frame wide."""
     import sep  # noqa: PLC0415 - 25 ms and 5 MB that only a worker needs
 
-    if mask.all() or not np.ptp(signal[~mask]) > 0:
+    if mask.all() or not signal[~mask].max() > signal[~mask].min():
         raise ValueError("no image to find stars on")
     try:
         background = sep.Background(signal, mask=mask, bw=_MESH_PX, bh=_MESH_PX)
@@ -179,9 +182,8 @@ def _measure(signal: Float32, mask: NDArray[np.bool_], step: int) -> Stars:
         raise ValueError(f"no stars: {error}") from error
     signal[mask] = 0.0
     moments = _moments(signal, mask, found, noise)
-    unknown = Estimate(math.nan, None)
     if len(moments) < _FEWEST_STARS:
-        return Stars(len(found), unknown, unknown)
+        return Stars(len(found), None, None)
     return Stars(len(found), _width(moments).scaled(step), _common_ellipticity(moments))
 
 

@@ -84,7 +84,9 @@ def _groups(plane: NDArray[Any]) -> Float64:
     ny, nx = plane.shape
     size = min(max(nx // _GROUP_PX, 1), _GROUP_PX)
     cut = plane[:, : nx // size * size].reshape(ny, nx // size, size)
-    means: Float64 = cut.mean(axis=2, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        means: Float64 = cut.mean(axis=2, dtype=np.float64)
+    means[~np.isfinite(means)] = np.nan
     return means
 
 

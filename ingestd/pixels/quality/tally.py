@@ -48,9 +48,9 @@ class Tally:
         else:
             self._gathered.append(rows.reshape(-1).copy())
             even = rows.shape[0] // 2 * 2
-            self._gathered_differences.append(
-                np.subtract(rows[1:even:2], rows[0:even:2], dtype=np.float64).reshape(-1),
-            )
+            with np.errstate(invalid="ignore"):
+                difference = np.subtract(rows[1:even:2], rows[0:even:2], dtype=np.float64)
+            self._gathered_differences.append(difference.reshape(-1))
 
     def _count(self, rows: NDArray[Any]) -> None:
         """Count samples of at most 16 bits."""
