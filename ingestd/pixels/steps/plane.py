@@ -267,10 +267,10 @@ def _band(amplifiers: list[Amplifier], reader: RowReader, calibration: PlaneCali
 
 
 def _across(values: list[float], widths: list[int]) -> Any:  # noqa: ANN401 - a number or a row of them
-    """Return one number, or a row with the number of each amplifier in its columns."""
-    if len(values) == 1:
-        return np.float32(values[0])
-    return np.repeat(np.array(values, np.float32), widths)
+    """Return one number, or a row with the number of each amplifier in its columns; infinite beyond float32."""
+    with np.errstate(over="ignore"):
+        numbers = np.array(values, np.float32)
+    return numbers[0] if len(values) == 1 else np.repeat(numbers, widths)
 
 
 class Block:
