@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,8 @@ import click
 
 from ingestd import daemon
 from ingestd.api import open_catalogue
-from ingestd.cli.options import config_option, json_option, settings_of
-from ingestd.cli.tables import print_csv, table
+from ingestd.cli.options import config_option, json_option, printable, settings_of
+from ingestd.cli.tables import Row, failed_build_words, print_csv, table
 from ingestd.records import CALIBRATION_KINDS, Kind
 from ingestd.rules import coverage as rules
 from ingestd.rules.coverage import Cover, Coverage, Need, Status
@@ -98,12 +99,13 @@ def coverage(
     now = daemon.utc_now() if at is None else at.replace(tzinfo=UTC)
     with open_catalogue(settings.catalogue_path) as catalogue:
         found = rules.survey(catalogue, settings, now, nights=nights, expiring_d=expiring_d)
+        failed = catalogue.failed_builds()
     if as_json:
-        click.echo(json.dumps(_record(found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**_record(found), "failed_builds": failed}, indent=2, ensure_ascii=False))
     elif as_csv:
         print_csv(_rows(found), _CSV_COLUMNS)
     else:
-        click.echo(_text(found))
+        click.echo(printable("\n".join([_text(found), *_failed_lines(failed)])))
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
@@ -185,6 +187,12 @@ def _text(found: Coverage) -> str:
     lines.append("To take, what serves most science frames first:")
     lines += [_need_line(need, found) for need in found.needs]
     return "\n".join(lines)
+
+
+def _failed_lines(failed: Sequence[Row]) -> list[str]:
+    """Return the masters that could not be built: what they lack is no frames."""
+    lines = [f"  {row['camera']}: {failed_build_words(row)}" for row in failed]
+    return ["", "Not built, though there are frames for them:", *lines] if lines else []
 
 
 def _need_line(need: Need, found: Coverage) -> str:

@@ -13,8 +13,10 @@ import click
 from ingestd.api import open_catalogue
 from ingestd.cli.lineage import master_account, master_text
 from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
+from ingestd.cli.tables import failed_build_words
 from ingestd.flow.surveying import read_sample
 from ingestd.records import FrameRecord
+from ingestd.rules import windows
 from ingestd.rules.matching import explain_lines, with_named_fields
 from ingestd.rules.proposing import Sample, header_cards, missing_fields
 from ingestd.settings import Keywords, Settings
@@ -90,6 +92,7 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
         "decisions": catalogue.decisions(frame_id=frame.frame_id),
         "products": catalogue.product_rows(frame.frame_id),
         "masters": with_named_fields(json.loads(explanation)) if explanation else None,
+        "failed_builds": catalogue.failed_builds(str(frame.camera), windows.setup_of(frame.configuration.key())),
     }
     return described
 
@@ -131,6 +134,7 @@ def _text(frame: dict[str, Any], *, every_field: bool) -> str:
     ]
     lines += _product_lines(frame.get("products", []))
     lines += explain_lines(frame.get("masters") or {}, every_field=every_field)
+    lines += [f"  {'not built':14} {failed_build_words(build)}" for build in frame.get("failed_builds", [])]
     return "\n".join(lines)
 
 

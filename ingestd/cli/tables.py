@@ -25,6 +25,15 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
         click.echo(table(rows, columns))
 
 
+def failed_build_words(row: Row) -> str:
+    """Return which master could not be built, why, and when that is tried again; a row of `failed_builds`."""
+    exposure = f" of {row['exposure_s']:g} s" if row["kind"] == "dark" and row["exposure_s"] is not None else ""
+    light = f" in {row['filter_name']}" if row["filter_name"] else ""
+    again = "given up, `ingestd requeue --all` tries again" if row["final"] else f"again at {row['next_try']}"
+    tried = f"{row['attempts']} attempt{'' if row['attempts'] == 1 else 's'}"
+    return f"master {row['kind']}{exposure}{light} of night {row['night']}: {row['detail']} ({tried}, {again})"
+
+
 def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Print rows as CSV with a heading, as spreadsheets read it; a missing value is empty."""
     stream = io.StringIO(newline="")

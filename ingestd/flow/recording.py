@@ -246,6 +246,7 @@ class Recorder:
             now,
             master_group=_job_words(job),
             detail=outcome.reason,
+            build=job if isinstance(job, BuildMaster) else None,
         )
         level = logging.INFO if outcome.status == "changed" else logging.WARNING
         again = "gave up; `ingestd requeue` tries again" if final else f"again in {pause:.0f} s"

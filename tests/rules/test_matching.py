@@ -326,7 +326,9 @@ def test_age_of_a_bias_for_a_dark_is_the_gap_between_both():
 def test_master_dark_without_a_bias_waits():
     found = matching.bias_for(dark(), [], SETTINGS)
     assert isinstance(found, Wait)
-    assert found.reason == "needs a bias at -10.0 C. There are no biases of this configuration yet. Take biases."
+    assert (
+        found.reason == "needs a bias at -10.0 C. No master of this configuration yet. Take biases, if there are none."
+    )
 
 
 # --- a range of times that an operator gave ---------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_wait_names_the_nearest_its_distance_the_tolerance_and_the_setting():
 
 def test_wait_without_any_master_says_what_to_take():
     assert choose(frame()).dark.reason == (
-        "needs a dark of 300 s at -10.0 C. There are no darks of this configuration yet. Take darks."
+        "needs a dark of 300 s at -10.0 C. No master of this configuration yet. Take darks, if there are none."
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from ingestd.records import Failure
+    from ingestd.records import BuildMaster, Failure
 
 _EVENTS_KEPT = 10_000
 
@@ -40,6 +40,7 @@ class Decisions(Staleness):
         *,
         master_group: str = "",
         detail: str = "",
+        build: BuildMaster | None = None,
     ) -> Failure:
         """Record that a job failed on our side.
 
@@ -63,6 +64,8 @@ class Decisions(Staleness):
             Group and night of a master, for people.
         detail : str
             What happened, with the numbers.
+        build : BuildMaster, optional
+            The job, if it builds a master.
 
         Returns
         -------
@@ -79,6 +82,12 @@ class Decisions(Staleness):
             "detail": clean_text(detail),
             "final": final,
             "now": time_text(now),
+            "camera": build and build.group.camera,
+            "kind": build and build.group.kind.value,
+            "configuration": build and build.group.configuration,
+            "filter_name": build and build.group.filter_name,
+            "exposure_s": build and build.exposure_s,
+            "night": build and build.night,
         }
         with self.transaction():
             self._write(_COUNT_FAILURE, parameters)
@@ -154,10 +163,12 @@ class Decisions(Staleness):
 _QUARANTINE = """UPDATE frames SET state = 'quarantined', reason = :reason, detail = :detail, stale = 0,
     measured = 0, screened = NULL, findings = NULL, retry_at = NULL, changed_at = :now
     WHERE frame_id = :frame_id AND superseded_by IS NULL"""
-_COUNT_FAILURE = """INSERT INTO failures (job_id, frame_id, master_group, attempts, deaths, next_try, reason, final)
-    VALUES (:job_id, :frame_id, :master_group, 1, :death, :next_try, :reason, :final)
+_COUNT_FAILURE = """INSERT INTO failures (job_id, frame_id, master_group, attempts, deaths, next_try, reason, detail,
+        final, camera, kind, configuration, filter_name, exposure_s, night)
+    VALUES (:job_id, :frame_id, :master_group, 1, :death, :next_try, :reason, :detail,
+        :final, :camera, :kind, :configuration, :filter_name, :exposure_s, :night)
     ON CONFLICT (job_id) DO UPDATE SET attempts = attempts + 1, deaths = deaths + excluded.deaths,
-        next_try = excluded.next_try, reason = excluded.reason, final = excluded.final"""
+        next_try = excluded.next_try, reason = excluded.reason, detail = excluded.detail, final = excluded.final"""
 _FAILED = """UPDATE frames SET state = 'failed', reason = :reason, detail = :detail, stale = NOT :final,
     retry_at = CASE WHEN :final THEN NULL ELSE :next_try END, changed_at = :now
     WHERE frame_id = :frame_id AND superseded_by IS NULL AND state <> 'quarantined'"""

@@ -85,6 +85,10 @@ class Listings(Reading):
         """Return events, the newest first."""
         return self._dicts(_EVENTS, {"limit": limit})
 
+    def failed_builds(self, camera: str | None = None, setup: str | None = None) -> list[dict[str, Any]]:
+        """Return the masters that could not be built, of one set-up or of all, with the error of the last attempt."""
+        return self._dicts(_FAILED_BUILDS, {"camera": camera, "setup": setup})
+
     def explanation(self, frame_id: str) -> str | None:
         """Return the last planning decision of a frame (JSON), or None."""
         found = self._value("SELECT explanation FROM frames WHERE frame_id = :frame_id", {"frame_id": frame_id})
@@ -183,6 +187,14 @@ _QA_LIST = "SELECT * FROM qa_list"
 _QA_LATEST = "SELECT * FROM qa_latest"
 _QA_FILTERS = {"metric": "metric = :metric", "camera": "camera = :camera"}
 _QA_ORDER = "ORDER BY time DESC, metric, plane, channel LIMIT :limit"
+# A master of the same that is there was built of other members since.
+_FAILED_BUILDS = """SELECT camera, kind, configuration, filter_name, exposure_s, night, master_group, attempts, detail,
+        next_try, final
+    FROM failures f WHERE kind IS NOT NULL AND (:camera IS NULL OR camera = :camera AND setup = :setup)
+    AND NOT EXISTS (SELECT 1 FROM masters m WHERE m.current = 1 AND m.camera = f.camera AND m.kind = f.kind
+        AND m.configuration = f.configuration AND m.filter_name IS f.filter_name
+        AND m.exposure_s IS f.exposure_s AND m.night = f.night)
+    ORDER BY camera, configuration, night, kind, filter_name, exposure_s"""
 _EVENTS = "SELECT time, level, event, subject, detail FROM events ORDER BY event_id DESC LIMIT :limit"
 _PRODUCTS = "SELECT * FROM reductions WHERE frame_id = :frame_id ORDER BY current DESC, created_at DESC, reduction_id"
 _USED_MASTERS = """SELECT u.kind, u.master_id, u.how, u.age_h, u.delta_temp_c, u.exposure_ratio, u.cut, m.path, m.sha256

@@ -215,6 +215,7 @@ TABLES_OF_PRODUCTS = (
         detail TEXT NOT NULL,
         PRIMARY KEY (reduction_id, position)
     ) STRICT, WITHOUT ROWID""",
+    # From camera on: the master that could not be built, NULL for other jobs.
     """CREATE TABLE failures (
         job_id TEXT PRIMARY KEY,
         frame_id TEXT REFERENCES frames (frame_id),
@@ -223,7 +224,15 @@ TABLES_OF_PRODUCTS = (
         deaths INTEGER NOT NULL,
         next_try TEXT,
         reason TEXT NOT NULL,
-        final INTEGER NOT NULL
+        detail TEXT NOT NULL,
+        final INTEGER NOT NULL,
+        camera TEXT,
+        kind TEXT,
+        configuration TEXT,
+        setup TEXT GENERATED ALWAYS AS (substr(configuration, 1, max(instr(configuration, ' @ ') - 1, 0))),
+        filter_name TEXT,
+        exposure_s REAL,
+        night TEXT
     ) STRICT""",
     # What operators said of a frame, a master or a break of epochs (camera, setup, night; other_night: where it was
     # moved to, or the last night of the old epoch), all of it; the newest word on each is in force.

@@ -40,7 +40,7 @@ def wait_reason(subject: Subject, limits: Limits, count: int, ranked: Sequence[V
     needs = f"needs a {limits.kind.value}{_conditions(limits, subject)}."
     plural = _PLURALS[limits.kind]
     if not ranked:
-        return f"{needs} There are no {plural} of this configuration yet. Take {plural}."
+        return f"{needs} No master of this configuration yet. Take {plural}, if there are none."
     nearest = ranked[0]
     what = f"{_identity(limits, nearest.master)}, {_misses_in_words(subject, limits, nearest)}"
     return f"{needs} Nearest of {count}: {what}. {_advice(limits, nearest.misses)}."
