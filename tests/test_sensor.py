@@ -151,10 +151,17 @@ def test_command_prints_a_table_of_one_camera(place):
     text = place.output("sensor", "camera1", "--temperature", "-10")
     assert "Synthetic CCD" in text
     assert "dark rates at -10.0 C" in text
-    assert [line.split()[0] for line in text.splitlines()[2:]] == [
+    assert [line.split()[0] for line in text.splitlines()[2:12]] == [
         "gain_e_per_adu", "read_noise_adu", "read_noise_e", "read_noise_of_flats_adu", "full_well_adu", "full_well_e",
         "nonlinearity_percent", "dark_rate_adu_per_s", "dark_rate_e_per_s", "dark_doubling_c",
     ]  # fmt: skip
+
+
+def test_errors_that_are_assumed_are_told(place):
+    words = "0.2% of a flat's level, 2% of a dark rate and 0.2 ADU over its exposure"
+    assert words in place.output("sensor", "camera1").splitlines()[-1]
+    assumed = place.json("sensor")[0]["assumed_errors"]
+    assert assumed == {"flat_level_ratio": 0.002, "dark_rate_ratio": 0.02, "dark_level_adu": 0.2}
 
 
 def test_a_camera_that_measured_nothing(tmp_path):

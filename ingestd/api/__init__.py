@@ -54,7 +54,7 @@ from pathlib import Path
 from ingestd import settings as _settings
 from ingestd.api.choosing import best_master, masters_at
 from ingestd.api.listing import Frame, frames
-from ingestd.api.sensor import Points, SensorFigure, SensorHistory, sensor_history
+from ingestd.api.sensor import ASSUMED_ERRORS, Points, SensorFigure, SensorHistory, sensor_history
 from ingestd.api.series import QaSeries, qa_series
 from ingestd.doors.catalogue import Catalogue
 from ingestd.doors.control import lock_holder
@@ -65,6 +65,7 @@ from ingestd.rules.coverage import survey as coverage
 from ingestd.settings import Settings
 
 __all__ = [
+    "ASSUMED_ERRORS",
     "Catalogue",
     "Coverage",
     "Frame",

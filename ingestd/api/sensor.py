@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,16 @@ _TEMPERATURE_BIN_C = 0.5
 _RATE_ERROR_RATIO = 0.02  # a thermometer that is off by 0.2 C
 _LEVEL_ERROR_RATIO = 0.002
 _LEVEL_ERROR_ADU = 0.2
+
+ASSUMED_ERRORS: Mapping[str, float] = MappingProxyType(
+    {
+        "flat_level_ratio": _LEVEL_ERROR_RATIO,
+        "dark_rate_ratio": _RATE_ERROR_RATIO,
+        "dark_level_adu": _LEVEL_ERROR_ADU,
+    }
+)
+"""Errors of single points that are assumed, not measured: behind nonlinearity, dark rate and doubling temperature."""
+
 _MAD_TO_SIGMA, _MEDIAN_ERROR = 1.4826, 1.2533
 
 Row = dict[str, Any]

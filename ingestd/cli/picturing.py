@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ingestd.cli.tables import Row, table
 from ingestd.jobs.inspecting import FrameSet, LookedFrame, LookedPlane, PlaneFigures
-from ingestd.pixels.inspecting import Bar, Description, GainWays, NoiseWays, Spot
+from ingestd.pixels.inspecting import Bar, Description, NoiseWays, Spot
 from ingestd.pixels.quality import Estimate
 from ingestd.records import FrameRecord, Kind, Section
 
@@ -24,6 +24,7 @@ _AREA_COLUMNS = {
     "noise": "neighbours",
 }
 _SPOT_COLUMNS = {"area": "area", "what": "pixel", "value": "ADU", "numpy": "[y, x]", "fits": "FITS x,y"}
+_BY_HAND = "((F1+F2) - (B1+B2)) / (var(F1-F2) - var(B1-B2))"
 _NOISE_COLUMNS = {"adu": "ADU", "how": "how", "remark": ""}
 
 
@@ -47,10 +48,7 @@ def set_text(own: FrameSet, figures: Sequence[PlaneFigures], frames: Sequence[Lo
     for number, plane in enumerate(figures):
         if len(figures) > 1:
             lines.append(f"HDU {plane.plane}")
-        areas = {"mean image": plane.mean} | ({"std image": plane.deviation} if plane.deviation else {})
-        lines.append(table([_area_row(name, it) for name, it in areas.items()], _AREA_COLUMNS))
-        origin = own.areas[number]
-        lines.append(table([row for name, it in areas.items() for row in _spot_rows(name, it, origin)], _SPOT_COLUMNS))
+        lines += _image_lines(plane, own.areas[number])
         looked = [frames[place].planes[number] for place in own.frames]
         lines += _pixel_lines(looked)
         if plane.noise is not None:
@@ -58,7 +56,7 @@ def set_text(own: FrameSet, figures: Sequence[PlaneFigures], frames: Sequence[Lo
         if plane.dark is not None:
             lines += _dark_lines(plane)
         if own.kind is Kind.FLAT:
-            lines += _gain_lines(plane.gain, plane.gain_by_hand, frames[own.frames[0]].record)
+            lines += _gain_lines(own, plane, frames[own.frames[0]].record)
         lines += plane.missing
     return "\n".join(lines)
 
@@ -90,6 +88,8 @@ def _title(frame: LookedFrame) -> str:
 
 def _plane_lines(plane: LookedPlane) -> list[str]:
     """Return areas, extremes and histogram of a plane."""
+    if not plane.areas:
+        return list(plane.missing)
     measured = plane.areas[-1]
     lines = [table([_area_row(area.name, area.description) for area in plane.areas], _AREA_COLUMNS)]
     spots = [row for area in plane.areas for row in _spot_rows(area.name, area.description, area.section)]
@@ -101,7 +101,7 @@ def _plane_lines(plane: LookedPlane) -> list[str]:
         lines.append(f"overscan{' ' + name if name else ''}: noise {noise:.4g} ADU without the step of the converter")
     if plane.pixel is not None:
         lines.append(f"the pixel asked for: {plane.pixel:g} ADU")
-    return lines
+    return lines + list(plane.missing)
 
 
 def _area_row(name: str, it: Description) -> Row:
@@ -134,6 +134,16 @@ def _bar_lines(name: str, bars: Sequence[Bar]) -> list[str]:
 
 
 # --- a set ------------------------------------------------------------------------------------------------------------
+
+
+def _image_lines(plane: PlaneFigures, origin: Section) -> list[str]:
+    """Return mean image and image of standard deviations in numbers, as far as they can be measured."""
+    described = {"mean image": plane.mean, "std image": plane.deviation}
+    areas = {name: it for name, it in described.items() if it is not None}
+    if not areas:
+        return []
+    spots = [row for name, it in areas.items() for row in _spot_rows(name, it, origin)]
+    return [table([_area_row(name, it) for name, it in areas.items()], _AREA_COLUMNS), table(spots, _SPOT_COLUMNS)]
 
 
 def _words(own: FrameSet) -> str:
@@ -173,7 +183,11 @@ def _noise_lines(own: FrameSet, ways: NoiseWays, looked: Sequence[LookedPlane]) 
             "how": "stack: plain median over pixels",
             "remark": f"biased: times {ways.median_factor:.4f}",
         },
-        {"adu": f"{ways.neighbours:.4g}", "how": "first frame: vertical neighbours", "remark": "holds rows and pixels"},
+        {
+            "adu": "" if ways.neighbours is None else f"{ways.neighbours:.4g}",
+            "how": "first frame: vertical neighbours",
+            "remark": "too few of them" if ways.neighbours is None else "holds rows and pixels",
+        },
         {
             "adu": f"{ways.image_deviation:.4g}",
             "how": "first frame: std over the image",
@@ -203,9 +217,10 @@ def _dark_lines(plane: PlaneFigures) -> list[str]:
     return lines
 
 
-def _gain_lines(gain: Estimate | None, ways: GainWays | None, record: FrameRecord) -> list[str]:
+def _gain_lines(own: FrameSet, plane: PlaneFigures, record: FrameRecord) -> list[str]:
     """Return the gain each way, beside what the header says."""
-    lines = []
+    lines, gain, ways = [], plane.gain, plane.gain_by_hand
+    where = "box" if own.is_boxed else "middle"
     if gain is not None:
         lines.append(f"gain {_with_error(gain)} e-/ADU in boxes of 16 px, level scaled, mean over pairs")
     if ways is not None:
@@ -215,7 +230,7 @@ def _gain_lines(gain: Estimate | None, ways: GainWays | None, record: FrameRecor
             f"the pedestal of {ways.pedestal_adu:.1f} ADU below {first:.0f} and {second:.0f}, and the read noise"
         )
         lines += [
-            f"gain {ways.janesick:.4g} e-/ADU by hand over the middle: ((F1+F2) - (B1+B2)) / (var(F1-F2) - var(B1-B2))",
+            f"gain {ways.janesick:.4g} e-/ADU by hand over the {where}: {_BY_HAND}",
             f"gain {ways.clipped:.4g} e-/ADU by hand, both differences clipped at 3 sigma;",
             f"    times {ways.clipped_factor:.3f}, as the cut takes the tails of the noise too",
             f"gain {ways.quick:.4g} e-/ADU in the quick form (F1+F2) / var(F1-F2): off by {off:+.1f} %;",

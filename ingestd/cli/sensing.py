@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from ingestd.api import SensorHistory, open_catalogue, sensor_history
+from ingestd.api import ASSUMED_ERRORS, SensorHistory, open_catalogue, sensor_history
 from ingestd.cli.options import check_camera, config_option, json_option, settings_of
 from ingestd.cli.tables import table
 
@@ -19,6 +19,12 @@ _COLUMNS = {
     "points": "points",
     "reason": "why not",
 }
+
+
+_FOOTNOTE = (
+    "Errors of nonlinearity and dark current rest on assumed errors of the points: {flat_level_ratio:.1%} of a flat's "
+    "level, {dark_rate_ratio:.0%} of a dark rate and {dark_level_adu:g} ADU over its exposure."
+).format_map(ASSUMED_ERRORS)
 
 
 @click.command()
@@ -45,7 +51,7 @@ def sensor(
     elif not found:
         click.echo("Nothing is measured yet.")
     else:
-        click.echo("\n\n".join(map(_as_text, found)))
+        click.echo("\n\n".join([*map(_as_text, found), _FOOTNOTE]))
 
 
 def _as_json(history: SensorHistory) -> dict[str, object]:
@@ -60,6 +66,7 @@ def _as_json(history: SensorHistory) -> dict[str, object]:
         "channel": history.channel,
         "dark_reference_c": history.reference_c,
         "figures": figures,
+        "assumed_errors": dict(ASSUMED_ERRORS),
     }
 
 

@@ -49,12 +49,16 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class LookedPlane:
-    """One plane: its areas, the noise of the overscan of each amplifier, ADU, the value of the pixel asked for."""
+    """One plane: its areas, the noise of the overscan of each amplifier, ADU, the value of the pixel asked for.
+
+    ``missing`` says what could not be measured and why.
+    """
 
     plane: Plane
     areas: tuple[Area, ...]
     overscan_noise: dict[str, float]
     pixel: float | None
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +113,8 @@ def look_at(path: Path, request: Request, limits: Limits, now: datetime) -> Look
                 _look_at_plane(plane, image, reader, request)
                 for plane, image, reader in zip(record.planes, images, source.planes, strict=True)
             )
+            if not any(plane.areas for plane in planes):
+                raise FrameRejected("unmeasurable", planes[0].missing[0])
             headers = tuple(_texts(source.cards(index)) for index in range(len(source.header.units)))
             return LookedFrame(str(path), record, planes, images, headers, tuple(source.doubts))
     except (IngestdError, ValueError, OSError, MemoryError) as error:
@@ -163,11 +169,14 @@ def _look_at_plane(plane: Plane, image: NDArray[Any], reader: RowReader, request
             sections[part.name or "image"] = part.section
     if request.box is not None:
         sections["box"] = _inside(request.box, plane)
-    areas = [
-        Area(name, section, describe(cut(image, section), brightest=request.brightest))
-        for name, section in sections.items()
-    ]
-    return LookedPlane(plane, tuple(areas), _noise_of_overscans(plane, reader), _pixel(plane, image, request))
+    areas, missing = [], []
+    for name, section in sections.items():
+        try:
+            areas.append(Area(name, section, describe(cut(image, section), brightest=request.brightest)))
+        except ValueError as error:
+            missing.append(f"{name}: {error}")
+    noises = _noise_of_overscans(plane, reader, missing)
+    return LookedPlane(plane, tuple(areas), noises, _pixel(plane, image, request), tuple(missing))
 
 
 def cut(image: NDArray[Any], section: Section) -> NDArray[Any]:
@@ -195,15 +204,20 @@ def _pixel(plane: Plane, image: NDArray[Any], request: Request) -> float | None:
     return float(image[y, x])
 
 
-def _noise_of_overscans(plane: Plane, reader: RowReader) -> dict[str, float]:
-    """Return the noise of the overscan of each amplifier that has one large enough."""
+def _noise_of_overscans(plane: Plane, reader: RowReader, missing: list[str]) -> dict[str, float]:
+    """Return the noise of the overscan of each amplifier that has one, and add to ``missing`` why there is none."""
     found = {}
     for part in amplifiers_of(plane):
         samples = overscan_of(reader, part, Reduction().overscan_skip_px)
-        if samples is not None and min(samples.shape) > 1:
-            whole = np.rint(samples).astype(np.int64) if reader.is_integer else samples
+        if samples is None:
+            continue
+        known = np.isfinite(samples).all()
+        whole = np.rint(samples).astype(np.int64) if reader.is_integer and known else samples
+        try:
             step = quality.histogram(whole).converter_step()
             found[part.name] = quality.read_noise_overscan_adu(samples, step).value
+        except ValueError as error:
+            missing.append(f"{f'overscan {part.name}'.strip()}: {error}")
     return found
 
 

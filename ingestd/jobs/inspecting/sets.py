@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ingestd.pixels.inspecting import Description, GainWays, NoiseWays, Stack, d
 from ingestd.pixels.quality import Estimate
 from ingestd.records import Kind, Plane, Section
 
+_T = TypeVar("_T")
 _MOST_SAMPLED = 50
 """Frames whose rows are kept for noise and gain: more cost memory and tell nothing new."""
 
@@ -27,7 +28,8 @@ class FrameSet:
     """Frames of one kind and shape (darks: and exposure; flats: and filter), put together while they pass by.
 
     ``frames`` are their positions in what was looked at; by plane, ``areas`` is what is measured, ``stacks`` are of
-    whole planes, and ``samples`` some rows of the area of the first frames.
+    whole planes, and ``samples`` some rows of the area of the first frames. ``is_boxed`` is True for an area that was
+    named.
     """
 
     kind: Kind
@@ -35,6 +37,7 @@ class FrameSet:
     filter_name: str | None
     planes: tuple[Plane, ...]
     areas: tuple[Section, ...]
+    is_boxed: bool
     frames: list[int] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
     samples: list[list[NDArray[Any]]] = field(default_factory=list)
@@ -62,7 +65,7 @@ class PlaneFigures:
     """
 
     plane: int
-    mean: Description
+    mean: Description | None
     deviation: Description | None
     noise: NoiseWays | None
     dark: DarkRates | None
@@ -93,7 +96,8 @@ class Sets:
             areas,
         )
         if key not in self._sets:
-            self._sets[key] = FrameSet(record.kind, record.exposure_s, filter_name, record.planes, areas)
+            boxed = self._request.box is not None
+            self._sets[key] = FrameSet(record.kind, record.exposure_s, filter_name, record.planes, areas, boxed)
             self._sets[key].stacks = [Stack() for _ in areas]
             self._sets[key].samples = [[] for _ in areas]
         own = self._sets[key]
@@ -125,14 +129,24 @@ def _measure_plane(own: FrameSet, bias: FrameSet | None, index: int, brightest: 
     """Return the figures of one plane."""
     missing: list[str] = []
     stack, area = own.stacks[index], own.areas[index]
-    deviation = describe(cut(stack.deviation(), area), brightest=brightest) if stack.count > 1 else None
-    noise = None
+    mean = _tried("mean image", missing, lambda: describe(cut(stack.mean(), area), brightest=brightest))
+    deviation = noise = None
+    if stack.count > 1:
+        deviation = _tried("std image", missing, lambda: describe(cut(stack.deviation(), area), brightest=brightest))
     if stack.count > 1 and own.kind in (Kind.BIAS, Kind.DARK):
-        noise = noise_ways(own.samples[index])
+        noise = _tried("noise of one pixel", missing, lambda: noise_ways(own.samples[index]))
     dark = _dark_rates(own, bias, index, missing) if own.kind is Kind.DARK else None
     gain, by_hand = _gains(own, bias, index, missing) if own.kind is Kind.FLAT else (None, None)
-    mean = describe(cut(stack.mean(), area), brightest=brightest)
     return PlaneFigures(own.planes[index].index, mean, deviation, noise, dark, gain, by_hand, tuple(missing))
+
+
+def _tried(what: str, missing: list[str], measure: Callable[[], _T]) -> _T | None:
+    """Return what can be measured, else None, with the reason in ``missing``."""
+    try:
+        return measure()
+    except ValueError as error:
+        missing.append(f"no {what}: {error}")
+        return None
 
 
 def _dark_rates(own: FrameSet, bias: FrameSet | None, index: int, missing: list[str]) -> DarkRates | None:
@@ -141,11 +155,15 @@ def _dark_rates(own: FrameSet, bias: FrameSet | None, index: int, missing: list[
         missing.append("no dark rate: name biases of the same size beside the darks, or with --bias")
         return None
     dark, pedestal = (cut(it.stacks[index].mean(), own.areas[index]) for it in (own, bias))
-    median = quality.dark_rate_adu_per_second(dark, pedestal, own.exposure_s)
-    mean = quality.dark_rate_mean_adu_per_second(dark, pedestal, own.exposure_s)
-    clipped, _, _ = quality.histogram(dark - pedestal).clipped()
-    short_s = bias.exposure_s or 0.0
-    return DarkRates(median, mean, clipped / own.exposure_s, short_s, median.value * short_s)
+    exposure_s, short_s = own.exposure_s, bias.exposure_s or 0.0
+
+    def measured() -> DarkRates:
+        median = quality.dark_rate_adu_per_second(dark, pedestal, exposure_s)
+        mean = quality.dark_rate_mean_adu_per_second(dark, pedestal, exposure_s)
+        clipped, _, _ = quality.dark_signal(dark, pedestal).counted.clipped()
+        return DarkRates(median, mean, clipped / exposure_s, short_s, median.value * short_s)
+
+    return _tried("dark rate", missing, measured)
 
 
 def _gains(
@@ -158,20 +176,15 @@ def _gains(
             f"no gain: it needs two flats of one filter and two biases, here are {len(flats)} and {len(biases)}"
         )
         return None, None
-    gain = by_hand = None
-    try:
+    shape = flats[0].shape[0], flats[0].shape[1]
+    middle = Section(0, shape[0], 0, shape[1]) if own.is_boxed else quality.central_section(shape)
+    pairs = [(cut(pair[0], middle), cut(pair[1], middle)) for pair in (flats, biases)]
+
+    def in_boxes() -> Estimate:
         pedestal = np.asarray(np.mean(biases, axis=0, dtype=np.float32))
-        gain = quality.gain_electrons_per_adu(flats, pedestal, quality.read_noise_adu(biases))
-    except ValueError as error:
-        missing.append(f"no gain: {error}")
-    try:
-        middle = quality.central_section((flats[0].shape[0], flats[0].shape[1]))
-        by_hand = gain_ways(
-            (cut(flats[0], middle), cut(flats[1], middle)), (cut(biases[0], middle), cut(biases[1], middle))
-        )
-    except ValueError as error:
-        missing.append(f"no gain by hand: {error}")
-    return gain, by_hand
+        return quality.gain_electrons_per_adu(flats, pedestal, quality.read_noise_adu(biases))
+
+    return _tried("gain", missing, in_boxes), _tried("gain by hand", missing, lambda: gain_ways(*pairs))
 
 
 def _rows(image: NDArray[Any], area: Section) -> NDArray[Any]:

@@ -82,7 +82,7 @@ def frame_noise_adu(pixels: Pixels) -> Estimate:
     Raises
     ------
     ValueError
-        If there are no vertical neighbours with a value.
+        If there are fewer than two pairs of vertical neighbours with values.
 
     Notes
     -----
@@ -90,8 +90,8 @@ def frame_noise_adu(pixels: Pixels) -> Estimate:
     column offsets drop out, which make the plain standard deviation of the Large Format Camera 43 ADU instead of 3.8.
     """
     differences = tally_of(pixels).differences()
-    if not differences.total:
-        raise ValueError("no two finite pixels above each other to measure the noise")
+    if differences.total < 2:  # noqa: PLR2004 - scatter needs two
+        raise ValueError(f"{differences.total} pairs of vertical neighbours with values: too few for their noise")
     _, sigma, number = differences.clipped()
     noise = sigma / math.sqrt(2.0)
     return Estimate(noise, noise / math.sqrt(2.0 * number))

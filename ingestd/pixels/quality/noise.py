@@ -41,7 +41,7 @@ def read_noise_adu(frames: Sequence[NDArray[Any]], *, step_adu: float | None = N
     Raises
     ------
     ValueError
-        If there are fewer than two frames or their shapes differ.
+        If there are fewer than two frames, their shapes differ, or fewer than two pixels have a value in a pair.
 
     Notes
     -----
@@ -96,9 +96,10 @@ def stack_scatter(frames: Sequence[NDArray[Any]], *, step_adu: float | None = No
     Raises
     ------
     ValueError
-        If there are fewer than two frames or their shapes differ.
+        If there are fewer than two frames or pixels, the shapes differ, or a frame has no finite pixel.
     """
     _check(frames)
+    _check_number(frames[0].size)
     levels = [_level(frame) for frame in frames]
     ny, nx = frames[0].shape
     rows = max(1, _BLOCK_PIXELS // nx)
@@ -176,7 +177,7 @@ def read_noise_overscan_adu(overscan: NDArray[Any], step_adu: float) -> Estimate
     Raises
     ------
     ValueError
-        If there are fewer than 2 rows or 2 columns, or no finite pixel.
+        If there are fewer than two squares of 2 x 2 pixels with values.
 
     Notes
     -----
@@ -190,7 +191,9 @@ def read_noise_overscan_adu(overscan: NDArray[Any], step_adu: float) -> Estimate
     with np.errstate(invalid="ignore"):
         rows = overscan[0:ny:2, :nx].astype(np.float64) - overscan[1:ny:2, :nx]
         squares = rows[:, 0::2] - rows[:, 1::2]
-    _, sigma, number = histogram(squares).clipped()
+    counted = histogram(squares)
+    _check_number(counted.total)
+    _, sigma, number = counted.clipped()
     variance = 0.25 * sigma * sigma
     noise = math.sqrt(max(variance - step_adu**2 / 12.0, 0.0))
     return Estimate(noise, _noise_error(noise, variance * math.sqrt(2.0 / number)))
@@ -294,11 +297,18 @@ def _check(frames: Sequence[NDArray[Any]]) -> None:
         raise ValueError(f"read noise needs two or more frames of one shape, not {[f.shape for f in frames]}")
 
 
+def _check_number(number: int) -> None:
+    """Check that there are enough values for a scatter."""
+    if number < 2:  # noqa: PLR2004 - scatter needs two
+        raise ValueError("no finite pixel to measure" if not number else "a single pixel tells no noise")
+
+
 def _pair_noise(first: NDArray[Any], second: NDArray[Any], step_adu: float | None) -> float:
     """Return the read noise from one pair."""
     is_integer = first.dtype.kind in "iu" and second.dtype.kind in "iu"
     with np.errstate(invalid="ignore"):
         difference = histogram(np.subtract(first, second, dtype=np.int64 if is_integer else np.float64))
+    _check_number(difference.total)
     _, sigma, _ = difference.clipped()
     step = difference.converter_step() if step_adu is None else step_adu
     return math.sqrt(max(0.5 * sigma * sigma - step * step / 12.0, 0.0))
