@@ -39,7 +39,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ADU",
         "frame or master",
         (Kind.BIAS,),
-        "Median of the bias, resolved below the step of the converter",
+        "Median of the bias, resolved below the step of the converter; of a master above the overscan if there is one",
         "Ma, Genton & Parzen 2011, mid-distribution median",
     ),
     MetricDeclaration(
@@ -63,7 +63,8 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ADU",
         "frame or master",
         (Kind.DARK,),
-        "Median of the dark including its bias, resolved below the step of the converter",
+        "Median of the dark including its bias, resolved below the step of the converter; "
+        "of a master above the overscan if there is one",
         "Ma, Genton & Parzen 2011, mid-distribution median",
     ),
     MetricDeclaration(

@@ -19,6 +19,7 @@ ORDER = ("policy", "grade", "time", "temperature", "exposure", "numbers", "membe
 class MasterRule:
     """[masters.bias], [masters.dark], [masters.flat]: which frames make a night's master, and how long it is valid.
 
+    Members are frames of the night and of ``window_d`` nights before it.
     ``valid_d`` days before its first and after its last frame, unless ``valid_before_d`` or ``valid_after_d`` is set.
     ``grade_members``: fewest members of a green, yellow and orange master. ``grade_age_d``: the greatest age of these
     grades in days; where it is not set, 3, 7 and 30 thirtieths of the validity (BlackBOX, for flats valid 30 days).
