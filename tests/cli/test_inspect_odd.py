@@ -48,6 +48,18 @@ def noise_of(*arguments):
     return json.loads(output(*arguments, "--json"))["sets"][0]["planes"][0]["noise"]
 
 
+def test_a_pixel_asked_for_that_has_no_value_is_told(tmp_path):
+    def spoil(pixels):
+        pixels[3, 5] = np.nan
+
+    paths = biases(tmp_path, spoil=spoil)
+    text = output(*paths, "--pixel", "6,4")
+    assert text.count("the pixel asked for has no value: nan") == 1
+    others = [fits.getdata(path)[3, 5] for path in paths if path.name != "bias1.fits"]
+    assert f"the pixel: mean {np.mean(others, dtype=float):.6g}" in text
+    assert "NaN" not in output(*paths, "--pixel", "6,4", "--json")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_pixel_without_a_value_is_left_out(tmp_path, value):
     def spoil(pixels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -176,7 +177,7 @@ def _look_at_plane(plane: Plane, image: NDArray[Any], reader: RowReader, request
         except ValueError as error:
             missing.append(f"{name}: {error}")
     noises = _noise_of_overscans(plane, reader, missing)
-    return LookedPlane(plane, tuple(areas), noises, _pixel(plane, image, request), tuple(missing))
+    return LookedPlane(plane, tuple(areas), noises, _pixel(plane, image, request, missing), tuple(missing))
 
 
 def cut(image: NDArray[Any], section: Section) -> NDArray[Any]:
@@ -194,14 +195,18 @@ def _inside(box: Section, plane: Plane) -> Section:
     return box
 
 
-def _pixel(plane: Plane, image: NDArray[Any], request: Request) -> float | None:
-    """Return the pixel that was asked for."""
+def _pixel(plane: Plane, image: NDArray[Any], request: Request, missing: list[str]) -> float | None:
+    """Return the pixel that was asked for, None if it has no value, which is added to ``missing``."""
     if request.pixel is None:
         return None
     (y, x), (ny, nx) = request.pixel, plane.shape
     if y >= ny or x >= nx:
         raise ValueError(f"there is no pixel x = {x + 1}, y = {y + 1}: HDU {plane.index} has {nx} columns, {ny} rows")
-    return float(image[y, x])
+    value = float(image[y, x])
+    if math.isfinite(value):
+        return value
+    missing.append(f"the pixel asked for has no value: {value:g}")
+    return None
 
 
 def _noise_of_overscans(plane: Plane, reader: RowReader, missing: list[str]) -> dict[str, float]:
