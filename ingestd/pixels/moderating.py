@@ -95,14 +95,15 @@ def moderate_errors(
         own = mean[box], error[box], count[box]
         ordinary = _ordinary(*own, frames)
         if ordinary is not None:
-            _moderate_box(*own, frames, ordinary)
+            with np.errstate(over="ignore", invalid="ignore"):
+                _moderate_box(*own, frames, ordinary)
 
     for _ in each(moderate, boxes_of(mean.shape, _BOXES)):
         pass
 
 
 def _ordinary(mean: Float32, error: Float32, count: NDArray[np.uint16], frames: int) -> _Ordinary | None:
-    """Return what ordinary pixels of a box are like, from some 4096 of them; None if there are none."""
+    """Return what ordinary pixels of a box are like, from some 4096 of them; None without any, or beyond float32."""
     at = box_sample(mean.shape)
     complete = (count[at] == frames) & np.isfinite(error[at])
     levels, errors = (plane[at][complete].astype(np.float64) for plane in (mean, error))
@@ -113,6 +114,8 @@ def _ordinary(mean: Float32, error: Float32, count: NDArray[np.uint16], frames: 
     noise = math.sqrt(mean_variance(variances, frames - 1)[0])
     reach = _LEVEL_SIGMA * max(MAD_TO_SIGMA * float(np.median(distances)), noise)
     variance, _ = mean_variance(variances[distances <= reach], frames - 1, sigma=_VARIANCE_SIGMA)
+    if max(variance, reach) > np.finfo(np.float32).max:
+        return None
     return _Ordinary(np.float32(level), np.float32(reach), np.float32(variance))
 
 
