@@ -77,7 +77,8 @@ def test_text_that_is_no_pattern_divides_nothing():
 
 def test_level_of_several_parts_is_their_mean_and_noise_their_root_mean_square():
     parts = [Estimate(10.0, 0.3), Estimate(20.0, 0.4)]
-    assert mean_level(parts) == Estimate(15.0, pytest.approx(0.25))  # sqrt(0.09 + 0.16) / 2
+    level = mean_level(parts)
+    assert (level.value, level.error) == (15.0, pytest.approx(0.25))  # sqrt(0.09 + 0.16) / 2
     noise = mean_noise([Estimate(3.0, 0.1), Estimate(4.0, 0.1)])
     assert noise.value == pytest.approx(np.sqrt(12.5))
     assert noise.error == pytest.approx(0.5 / (2 * np.sqrt(12.5)))  # sqrt((3 x 0.1)^2 + (4 x 0.1)^2) / (n value)
