@@ -16,7 +16,7 @@ from ingestd.cli.tables import table
 from ingestd.jobs import badpixels as jobs
 from ingestd.jobs.badpixels import BadPixels
 from ingestd.records import CALIBRATION_KINDS, Kind, Master
-from ingestd.rules import defects
+from ingestd.rules import defects, windows
 from ingestd.settings import Settings
 
 _EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
@@ -52,7 +52,7 @@ _COLUMNS = {
     "--out",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the map of the one configuration that is left: FITS, uint8, 0 is good.",
+    help="Write the map of the one configuration that is left: FITS, uint8, 0 is good; and in how many nights each was bad.",
 )
 @click.pass_context
 def badpixels(
@@ -101,7 +101,12 @@ def _found(catalogue: Catalogue, settings: Settings, camera: str | None, setup: 
         masters += catalogue.valid_masters(kind, *_EVER, camera=camera)
     return [
         jobs.bad_pixels(own, settings.data_dir, catalogue.newest_observation(*key))
-        for key, own in defects.telling(masters, lambda name: settings.rules_of(name).matching.dark, nights).items()
+        for key, own in defects.telling(
+            masters,
+            lambda name: settings.rules_of(name).matching.dark,
+            lambda name, configuration: catalogue.breaks(name, windows.setup_of(configuration)),
+            nights,
+        ).items()
         if setup in key[1]
     ]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.doors import fitsfile
+from ingestd.errors import MasterLost
 from ingestd.pixels.blocks import Mask
 from ingestd.records import Kind, MaskBit, Master
 
@@ -96,7 +97,7 @@ def bad_pixels(histories: Sequence[tuple[Master, ...]], data_dir: Path, newest_o
     Raises
     ------
     MasterLost
-        If a file is missing or not what is recorded.
+        If the file of a newest master is missing or not what is recorded; an earlier one is left out then.
     """
     planes: list[Mask] = []
     nights: list[Counts] = []
@@ -116,18 +117,22 @@ def _told_by(
     """Return the bits that the newest master sets, in how many nights each pixel was bad, and the numbers."""
     newest = _masks(history[0], data_dir)
     counts = [(mask != 0).astype(np.int16) for mask in newest]
-    new = gone = None
-    for number, master in enumerate(history[1:]):
-        earlier = _masks(master, data_dir)
-        if number == 0:
+    kept, new, gone = [history[0]], None, None
+    for master in history[1:]:
+        try:
+            earlier = _masks(master, data_dir)
+        except MasterLost:
+            continue  # the map is that of the newest
+        if len(kept) == 1:
             new = _number(now & ~before for now, before in zip(newest, earlier, strict=True))
             gone = _number(before & ~now for now, before in zip(newest, earlier, strict=True))
+        kept.append(master)
         for count, mask in zip(counts, earlier, strict=True):
             count += mask != 0  # noqa: PLW2901 - in place
-    always = _number(count == len(history) for count in counts)
+    always = _number(count == len(kept) for count in counts)
     age_h = None if newest_obs is None else (newest_obs - history[0].last_obs).total_seconds() / 3600.0
     cause = CAUSES[history[0].kind][1]
-    return newest, counts, Telling(history, cause, _number(newest), age_h, always, new, gone)
+    return newest, counts, Telling(tuple(kept), cause, _number(newest), age_h, always, new, gone)
 
 
 def _masks(master: Master, data_dir: Path) -> list[Mask]:
@@ -155,7 +160,6 @@ def write_map(path: Path, found: BadPixels) -> None:
     ProductNotWritten
         If the file system fails.
     """
-    cards = list(_cards(found))
     cards, ends = list(_cards(found)), [f"_{n}" for n in range(1, len(found.planes) + 1)]
     if len(found.planes) == 1:
         hdus, ends = [fitsfile.HduSpec("PRIMARY", np.uint8, found.planes[0].shape, cards)], [""]

@@ -98,8 +98,7 @@ def calibration_of(
         if part.mask is not None:
             masks.append(part.mask)
         if master.kind == Kind.DARK:
-            frames = master_planes(master.path, master.sha256).header.get("NCOMBINE")
-            arrays["dark_frames"] = frames if isinstance(frames, int) else 0
+            arrays["dark_frames"] = _frames_of(master)
             if master.how != "exact":
                 arrays["dark_ratio"] = master.exposure_ratio
     linearity = linearity or Linearity()
@@ -122,6 +121,13 @@ def calibration_of(
         linear_max_adu=linearity.max_adu,
         **arrays,
     )
+
+
+def _frames_of(master: MasterInput) -> int:
+    """Return how many frames made a master; 0 for one of another program, whose errors may mean something else."""
+    header = master_planes(master.path, master.sha256).header
+    frames = header.get("NCOMBINE")
+    return frames if isinstance(frames, int) and header.get("PROVENAN") != "external" else 0
 
 
 def saturation_of(frame: FrameRecord, reader: RowReader) -> float:

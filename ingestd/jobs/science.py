@@ -105,13 +105,14 @@ def _reduce_plane(
 
     with threads.pool() as pool:
         counts = reduce_plane(reader, calibration, write_block, parts=threads.THREADS, each=pool.map)
-    return partial(_plane_metrics, job, plane, reader, calibration, counts, parts, boxes, field)
+    overscans = _overscan_metrics(plane, reader, calibration, plane_label(job.member.frame, plane))
+    return partial(_plane_metrics, job, plane, overscans, calibration, counts, parts, boxes, field)
 
 
 def _plane_metrics(
     job: ReduceFrame,
     plane: Plane,
-    reader: RowReader,
+    overscans: list[Metric],
     calibration: PlaneCalibration,
     counts: ReducedPlane,
     parts: Sequence[Part],
@@ -123,7 +124,7 @@ def _plane_metrics(
     gains = [_conversion(calibration, part) for part in parts]
     metrics = [
         metric("saturated_pixels", Estimate(float(counts.saturated), None), label),
-        *_overscan_metrics(plane, reader, calibration, label),
+        *overscans,
     ]
     for estimator in (quality.detected_sources, quality.fwhm_px, quality.ellipticity_ratio):
         estimate = known_or_none(estimator, field)

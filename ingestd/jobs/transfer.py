@@ -76,6 +76,8 @@ def pair_points(
                 pair = _pair(arithmetic, linearity, sources, index, part, ceiling)
                 if pair is not None:
                     found += _points(pair, part, plane.index if len(planes) > 1 else None)
+        first.check_unchanged()
+        second.check_unchanged()
     return found
 
 

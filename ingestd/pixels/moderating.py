@@ -7,8 +7,11 @@ others. Neighbours are read by the same amplifier and mostly have the same noise
 (Smyth 2004, Linear models and empirical Bayes methods, Stat. Appl. Genet. Mol. Biol. 3, 3; there s0**2 for v).
 
 The mean of the variances stays what it was, so that pulls of standard deviation 1 do not depend on d0, only their tails
-do. d0 is fixed: estimated from the spread of s**2, as Smyth does, it changed no standard deviation of pulls by more
-than 0.01, from sensors of equal pixels to such whose noise is log-normal with a sigma of 1.
+do. d0 is fixed: estimated from the spread of s**2, as Smyth does, it changed no standard deviation of the pulls of all
+pixels by more than 0.01, from sensors of equal pixels to such whose noise is log-normal with a sigma of 1.
+
+One variance for a box is a compromise where noise changes within it (the edge of a field stop, an amplifier's glow):
+pulls of five frames reach 1.3 on the noisy side and 0.7 on the quiet one.
 """
 
 from __future__ import annotations

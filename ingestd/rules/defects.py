@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ingestd.records import Kind, Master
+from ingestd.records import Break, Kind, Master
+from ingestd.rules.breaks import crossed
 from ingestd.rules.clusters import distance, exposure_tolerance_s
 from ingestd.settings import DarkMatching
 
@@ -16,13 +17,17 @@ History = tuple[Master, ...]
 
 
 def telling(
-    masters: Iterable[Master], rule_of: Callable[[str], DarkMatching], nights: int
+    masters: Iterable[Master],
+    rule_of: Callable[[str], DarkMatching],
+    breaks_of: Callable[[str, str], Iterable[Break]],
+    nights: int,
 ) -> dict[SetUp, tuple[History, ...]]:
     """Return the masters that tell the bad pixels of each set-up, by camera and configuration.
 
     The newest bias (noisy pixels); of the newest night with darks the dark of the longest exposure (hot pixels: a rate
     shows best there); the newest flat of every filter (dead and low pixels). Behind each stand those of the nights
-    before; darks only of equal exposure and temperature, for others call other pixels hot. Equally new ones by address.
+    before and of the same hardware epoch; darks only of equal exposure and temperature, for others call other pixels
+    hot. Equally new ones by address.
 
     Parameters
     ----------
@@ -30,6 +35,8 @@ def telling(
         Those in force, in any order.
     rule_of : callable
         Camera -> what its darks may differ by.
+    breaks_of : callable
+        Camera and configuration -> the breaks between its hardware epochs.
     nights : int
         Length of a history at most, 1 for the newest master only.
     """
@@ -40,9 +47,10 @@ def telling(
     found: dict[SetUp, tuple[History, ...]] = {}
     for (camera, configuration, _), own in sorted(kinds.items()):
         newest, *others = sorted(own, key=_precedence, reverse=True)
+        breaks = tuple(breaks_of(camera, configuration))
         by_night = {newest.night: newest}
         for master in others:
-            if _tell_the_same(master, newest, rule_of(camera)):
+            if crossed(breaks, master.night, newest.night) is None and _tell_the_same(master, newest, rule_of(camera)):
                 by_night.setdefault(master.night, master)
         history = tuple(by_night.values())[:nights]
         found[camera, configuration] = (*found.get((camera, configuration), ()), history)

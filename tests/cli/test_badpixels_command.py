@@ -154,3 +154,15 @@ def test_a_map_is_of_one_configuration(place, tmp_path):
     assert result.exit_code == 1
     assert "here are 0 (none)" in result.output
     assert place.output("badpixels", "--setup", "no such") == "There are no masters yet that could tell.\n"
+
+
+def test_a_lost_master_of_an_earlier_night_is_left_out(three_nights):
+    (path,) = (three_nights.data / "masters").glob("*/bias/2026-01-16_*.fits")
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        (found,) = three_nights.json("badpixels")
+    finally:
+        away.rename(path)
+    told = {row["kind"]: row["nights"] for row in found["masters"]}
+    assert told["bias"] == 2
+    assert told["dark"] == 3

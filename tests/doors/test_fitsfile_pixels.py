@@ -222,12 +222,41 @@ def test_frame_with_other_content_is_changed(tmp_path):
         frame.check_unchanged()
 
 
-def test_frame_with_other_content_is_changed_whatever_else_is_wrong_with_it(tmp_path):
+@pytest.mark.parametrize("error", [FrameRejected("shape", "as its rows seemed to say"), IndexError("no such HDU")])
+def test_frame_with_other_content_is_changed_whatever_else_is_wrong_with_it(error, tmp_path):
     path = write(tmp_path / "a.fits", 16)
     record = record_of(path)
     write(path, 16, "OBJECT  = 'M13'")
     with pytest.raises(FrameChanged, match="other content"), fitsfile.FrameReader(path, record, LIMITS):
-        raise FrameRejected("shape", "as its rows seemed to say")
+        raise error
+
+
+def test_verdict_on_a_frame_that_was_written_to_meanwhile_is_that_it_changed(tmp_path):
+    path = write(tmp_path / "a.fits", 16)
+
+    def judge():
+        with open_frame(path) as frame:
+            frame.check_content()
+            with path.open("r+b") as file:
+                file.seek(2880)
+                file.write(bytes(64))
+            raise FrameRejected("flat_without_light", "as its rows now say")
+
+    with pytest.raises(FrameChanged, match="was changed"):
+        judge()
+
+
+def test_threads_that_hash_members_end_with_their_hashes(tmp_path):
+    path = write(tmp_path / "a.fits", 16)
+    frames = [open_frame(path) for _ in range(20)]
+    for frame in frames:
+        frame.check_content()
+    hashing = [it for it in threading.enumerate() if it.name.startswith("raw-hash")]
+    for thread in hashing:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in hashing)
+    for frame in frames:
+        frame.close()
 
 
 @pytest.mark.parametrize("how", ["gone", "link", "directory"])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import permutations
 
-from ingestd.records import Kind
+from ingestd.records import Break, Kind
 from ingestd.rules.defects import telling
 from ingestd.settings import DarkMatching
 from tests.rules.builders import master
@@ -13,7 +13,7 @@ RULE = DarkMatching(max_delta_temp_c=0.5, exposure_tolerance_s=0.05, exposure_to
 
 def told(masters, nights=1):
     """Return the only set-up's masters."""
-    (found,) = telling(masters, lambda _: RULE, nights).values()
+    (found,) = telling(masters, lambda _: RULE, lambda _camera, _setup: (), nights).values()
     return found
 
 
@@ -62,7 +62,19 @@ def test_one_master_stands_for_a_night():
 def test_set_ups_stand_apart():
     first = master(Kind.BIAS)
     other = replace(first, configuration=first.configuration + "x", master_id="other")
-    assert telling([first, other], lambda _: RULE, 1) == {
+    assert telling([first, other], lambda _: RULE, lambda _camera, _setup: (), 1) == {
         (first.camera, first.configuration): ((first,),),
         (other.camera, other.configuration): ((other,),),
     }
+
+
+def test_masters_beyond_a_break_of_the_hardware_are_of_another_sensor():
+    nights = ["2025-01-05", "2025-01-04", "2025-01-03"]
+    masters = [replace(master(Kind.BIAS), master_id=night, night=night) for night in nights]
+    own = masters[0]
+    opened = Break(own.camera, "any", "2025-01-04", "2025-01-03", "confirmed", "new camera")
+    (found,) = telling(masters, lambda _: RULE, lambda *_: (opened,), 7).values()
+    assert [it.night for it in found[0]] == nights[:2]
+    undone = replace(opened, status="undone")
+    (found,) = telling(masters, lambda _: RULE, lambda *_: (undone,), 7).values()
+    assert [it.night for it in found[0]] == nights

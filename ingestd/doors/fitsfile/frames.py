@@ -72,6 +72,7 @@ class FrameReader:
         try:
             self._stamp = stamp(self._fd)
             self._hash = self._hasher.submit(hash_bytes, self._fd)
+            self._hasher.shutdown(wait=False)  # the thread ends with its only task: masters have up to 200 members
             self.header = self._read_header(limits)
             self._source: Source = self._fd if self.header.container == "plain" else self._inflate(limits)
             self.doubts = [doubt for plane in frame.planes if (doubt := self._check_datasum(plane))]
@@ -133,8 +134,10 @@ class FrameReader:
     def _end(self, error: BaseException | None) -> None:
         """Close; other bytes than planned are a change, whatever else may be wrong with them."""
         try:
-            if error is None or isinstance(error, FrameRejected | ValueError):
+            if error is None:
                 self.check_content()
+            elif isinstance(error, Exception) and not isinstance(error, OSError | FrameChanged):
+                self.check_unchanged()
         finally:
             self.close()
 

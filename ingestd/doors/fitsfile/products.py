@@ -210,7 +210,12 @@ class ProductWriter:
             end = padded(offset + shape[0] * shape[1] * dtype.itemsize)
             places.append(_Place(offset, dtype, shape, end))
             offset = end
-        os.posix_fallocate(self._fd, 0, offset)
+        try:
+            os.posix_fallocate(self._fd, 0, offset)
+        except OSError as error:
+            if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                raise
+            os.ftruncate(self._fd, offset)  # a file system, or a C library, that cannot
         return places, offset
 
     def _announce(self) -> None:

@@ -43,13 +43,13 @@ class PlaneCalibration:
     All arrays have the shape of the trimmed image. ``bias``, ``dark`` and their errors are float32, ADU, combined from
     raw (overscan-corrected) frames: the dark still contains the bias. ``dark_ratio`` is the exposure of the frame over
     that of the dark, **1.0 for an exact dark**: then ``bias`` is not subtracted and only serves the Poisson noise.
-    ``dark_frames`` is how many frames
-    made the dark, 0 if that is unknown: where it is the only master below the light, its error tells their noise.
-    ``flat`` is relative response, float32, with its error; ``masks`` are those of the masters. Without
-    ``gain_e_per_adu`` the result stays in ADU; without gain or ``read_noise_e`` there is no uncertainty. The result is
-    multiplied by gain times ``gain_scale``, which undoes what a flat has evened out already. A raw sample at or above
-    ``saturation_adu`` is saturated, one above ``linear_max_adu`` nonlinear. ``nonlinearity`` is c1, c2, ... in
-    x (1 + c1 x + c2 x**2 + ...), the linear signal of x ADU above the bias; it needs to know that level.
+    ``dark_frames`` is how many frames made the dark, 0 if that is unknown: where it is the only master below the light,
+    its error tells their noise. ``flat`` is relative response, float32, with its error; ``masks`` are those of the
+    masters. Without ``gain_e_per_adu`` the result stays in ADU; without gain or ``read_noise_e`` there is no
+    uncertainty. The result is multiplied by gain times ``gain_scale``, which undoes what a flat has evened out already.
+    A raw sample at or above ``saturation_adu`` is saturated, one above ``linear_max_adu`` nonlinear. ``nonlinearity``
+    is c1, c2, ... in x (1 + c1 x + c2 x**2 + ...), the linear signal of x ADU above the bias; it needs to know that
+    level.
     """
 
     overscan: Section | None = None
@@ -209,8 +209,7 @@ class Band:
     The numbers are float32: one, or a row of shape (width,) where amplifiers side by side differ. ``gain`` and its
     square are what the result is multiplied by, ``adu_per_e`` the inverse of the gain of the amplifier, and
     ``noise_variance`` the square of its read noise and of the noise of its overscan's level, ADU**2; ``is_unity`` if
-    every gain is exactly 1. ``nonlinearity`` is
-    c1, c2, ... of x (1 + c1 x + c2 x**2 + ...).
+    every gain is exactly 1. ``nonlinearity`` is c1, c2, ... of x (1 + c1 x + c2 x**2 + ...).
     """
 
     first: int
