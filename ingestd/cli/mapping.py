@@ -52,7 +52,7 @@ _COLUMNS = {
     "--out",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the map of the one configuration that is left: FITS, uint8, 0 is good; and in how many nights each was bad.",
+    help="Write the map of the one configuration that is left: FITS, 0 is good; and in how many nights each was bad.",
 )
 @click.pass_context
 def badpixels(
