@@ -79,6 +79,7 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
         return described
     explanation = catalogue.explanation(frame.frame_id)
     described |= {
+        "gone_since": catalogue.gone_since(frame.frame_id),
         "configuration": frame.configuration.key(),
         "set_temp_c": frame.set_temp_c,
         "gain_e_per_adu": frame.gain_e_per_adu,
@@ -114,6 +115,8 @@ def _text(frame: dict[str, Any], *, every_field: bool) -> str:
         lines.append(f"  {'':14} {frame['detail']}")
     if frame["frame_id"] is None:
         return "\n".join(lines)
+    if frame.get("gone_since"):
+        lines.append(f"  {'':14} the file is gone since {frame['gone_since'][:19]} UTC; what was made of it stays")
     lines.append(f"  {'frame id':14} {frame['frame_id']}")
     if frame.get("dialect"):
         lines.append(f"  {'written by':14} {frame['dialect']}")

@@ -127,10 +127,10 @@ def read_order(text: str, job_id: str, shelf: Shelf, data_dir: PurePath, product
     if not values:
         raise OrderLost("the catalogue does not hold the order that it was made by")
     kind = _KINDS[values["order"]]
+    members = values.pop("inputs")
+    _check_raw_frames([frame_id for frame_id, _ in members], shelf)
     used = [_read_master(it, shelf, data_dir) for it in values.pop("masters")]
-    inputs = tuple(
-        _read_input(frame_id, [used[n] for n in numbers], shelf) for frame_id, numbers in values.pop("inputs")
-    )
+    inputs = tuple(_read_input(frame_id, [used[n] for n in numbers], shelf) for frame_id, numbers in members)
     hints = get_type_hints(kind)
     known = {it.name: _read(hints[it.name], values[it.name]) for it in fields(kind) if it.name in values}
     known |= {"members": inputs} if kind is BuildMaster else {"member": inputs[0]}
@@ -141,6 +141,15 @@ def read_order(text: str, job_id: str, shelf: Shelf, data_dir: PurePath, product
     if (addresses.of_master(job) if isinstance(job, BuildMaster) else addresses.of_reduction(job)) != job_id:
         raise OrderLost("what the catalogue knows of its frames or masters is no longer what it was then")
     return job
+
+
+def _check_raw_frames(frame_ids: list[str], shelf: Shelf) -> None:
+    """Raise OrderLost if raw frames are gone."""
+    gone = [frame_id[:8] for frame_id in frame_ids if shelf.path_of(frame_id) is None]
+    if gone:
+        one = f"its raw frame {gone[0]} is gone; put the file back and let it be scanned"
+        several = f"{len(gone)} of its {len(frame_ids)} raw frames are gone; put the files back and let them be scanned"
+        raise OrderLost(one if len(frame_ids) == 1 else several)
 
 
 def _read_master(values: Mapping[str, Any], shelf: Shelf, data_dir: PurePath) -> MasterInput:
@@ -158,7 +167,7 @@ def _read_input(frame_id: str, masters: list[MasterInput], shelf: Shelf) -> Fram
     """Return a raw frame with the masters that calibrate it."""
     frame, path = shelf.frame(frame_id), shelf.path_of(frame_id)
     if frame is None or path is None:
-        raise OrderLost(f"its raw frame {frame_id[:8]} is gone; put the file back and let it be scanned")
+        raise OrderLost(f"its raw frame {frame_id[:8]} is no longer known")
     return FrameInput(frame, path, tuple(masters))
 
 

@@ -18,8 +18,8 @@ def catalogue(tmp_path):
         yield catalogue
 
 
-def usable(catalogue, kind=Kind.BIAS):
-    return [found.frame_id for found in catalogue.usable_frames(group(kind), "2026-01-01", "2026-01-31")]
+def usable(catalogue, kind=Kind.BIAS, **which):
+    return [found.frame_id for found in catalogue.usable_frames(group(kind), "2026-01-01", "2026-01-31", **which)]
 
 
 def sightings(catalogue):
@@ -122,6 +122,7 @@ def test_gone_frame_is_no_member_of_a_new_build(catalogue):
     settle_all(catalogue)
     assert catalogue.mark_gone(["/raw/a.fits"], LATER) == [frame("a").frame_id]
     assert usable(catalogue) == [frame("b").frame_id]
+    assert usable(catalogue, with_gone=True) == sorted([frame("a").frame_id, frame("b").frame_id])
     assert [stale.night for stale in catalogue.stale_nights()] == ["2026-01-10"]
 
 

@@ -108,7 +108,7 @@ def test_rejected_frames_are_left_out_of_the_chart(catalogue):
     add_measured(catalogue, one, other)
     catalogue.decide_frames([other.frame_id], "rejected", "test", NOW)
     assert len(catalogue.measured_frames(BIAS, NIGHT)) == 2
-    assert [it.frame for it in catalogue.measured_frames(BIAS, NIGHT, unrejected=True)] == [one]
+    assert [it.frame for it in catalogue.measured_frames(BIAS, NIGHT, for_chart=True)] == [one]
 
 
 # --- breaks -----------------------------------------------------------------------------------------------------------

@@ -217,3 +217,22 @@ def test_gains_are_those_of_current_flats_of_earlier_nights(catalogue):
 
 def test_figure_that_gives_the_gain_is_a_declared_metric():
     assert "gain_electrons_per_adu" in {declaration.name for declaration in METRICS}
+
+
+# --- masters that may stay where raw files are gone -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", [None, "bias frame", "flat frame", "bias"])
+def test_a_master_is_sound_unless_it_or_a_parent_holds_what_is_kept_out(catalogue, word):
+    below, own = frame("b"), frame("f", Kind.FLAT, filter_name="V")
+    add_measured(catalogue, below, own)
+    bias = settled_master(catalogue, "bias", [below])
+    flat = settled_master(catalogue, "flat", [own], parents=(bias.master_id,))
+    catalogue.mark_gone([f"/raw/{it.frame_id[:12]}.fits" for it in (below, own)], NOW)
+    if word == "bias":
+        catalogue.decide_masters([bias.master_id], "rejected", "test", NOW)
+    elif word:
+        frame_id = {"bias frame": below, "flat frame": own}[word].frame_id
+        catalogue.decide_frames([frame_id], "rejected", "test", NOW)
+    found = [it.master_id for it in catalogue.sound_masters(group(Kind.FLAT, "V"), flat.night)]
+    assert found == ([] if word else [flat.master_id])

@@ -38,6 +38,7 @@ QUESTIONS = {
     "stale_lights": lambda c: c.stale_lights(100, now=NOW),
     "stale_masters": lambda c: c.stale_masters(),
     "usable_frames": lambda c: c.usable_frames(FLAT, "2026-01-01", "2026-01-31"),
+    "sound_masters": lambda c: c.sound_masters(FLAT, "2026-01-10"),
     "measured_frames": lambda c: c.measured_frames(BIAS, "2026-01-10"),
     "master_figures": lambda c: c.master_figures(MADE[Kind.BIAS].master_id),
     "masters": lambda c: c.masters("main", KEY, Kind.DARK, since=EVENING, until=NOW),

@@ -171,6 +171,19 @@ def test_an_offset_is_no_light_and_opens_at_once(third_night):
     assert float(row["cause"].split("jumped by ")[1].split()[0]) == pytest.approx(200.0, abs=1.0)
 
 
+def test_nights_whose_files_are_archived_keep_their_break(third_night, tmp_path):
+    place = third_night
+    evening(3, place.incoming, OFFSET)
+    place.settle()
+    before = place.result()
+    for i in (0, 1, 2, 3):
+        for path in place.incoming.glob(f"*{NIGHTS[i].replace('-', '')}*"):
+            path.rename(tmp_path / path.name)
+        place.settle()
+        assert breaks(place) == [(AFTER[0], "detected")]
+        assert place.result() == before
+
+
 def test_more_read_noise_is_suspected_until_the_second_night_and_science_says_so(third_night):
     place = third_night
     evening(3, place.incoming, NOISY)

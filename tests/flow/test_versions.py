@@ -204,11 +204,14 @@ def test_a_gone_frame_is_no_member_of_a_new_master_and_heals_when_it_returns(pla
     content = paths[0].read_bytes()
     paths[0].unlink()
     place.settle()
-    assert [row["members"] for row in place.masters()] == [3]
+    assert place.result() == four
+    for index in (1, 2):
+        write_shot(place.incoming, Kind.BIAS, 90 + index, hours=20.0 + index)
+    place.settle()
+    assert [row["members"] for row in place.masters()] == [3 + 2]
     (place.incoming / "restored.fit").write_bytes(content)
     place.settle()
-    assert [row["members"] for row in place.masters()] == [4]
-    assert place.result() == four
+    assert [row["members"] for row in place.masters()] == [4 + 2]
 
 
 def test_a_frame_that_goes_before_it_is_reduced_is_reduced_when_it_returns(tmp_path):

@@ -95,7 +95,7 @@ class Arrivals(Staleness):
     def mark_gone(self, paths: Iterable[str], now: datetime) -> list[str]:
         """Write down that files are no longer there; return the frames of which no file is left.
 
-        Masters and products made of them stay valid; such a frame is no member of a new build.
+        Masters and products made of them stay valid; such a frame counts as it did, but nothing new is built of it.
         """
         gone: list[str] = []
         with self.transaction():

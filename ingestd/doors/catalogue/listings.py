@@ -94,6 +94,11 @@ class Listings(Reading):
         found = self._value("SELECT explanation FROM frames WHERE frame_id = :frame_id", {"frame_id": frame_id})
         return None if found is None else str(found)
 
+    def gone_since(self, frame_id: str) -> str | None:
+        """Return when the last file of a frame was found to be gone, or None if one is there."""
+        found = self._value(_GONE_SINCE, {"frame_id": frame_id})
+        return None if found is None else str(found)
+
     def product_rows(self, frame_id: str) -> list[dict[str, Any]]:
         """Return every product of a frame, the current one first, each with ``masters`` and ``steps``."""
         rows = self._dicts(_PRODUCTS, {"frame_id": frame_id})
@@ -155,6 +160,8 @@ _FRAME_COLUMNS = """SELECT f.frame_id,
         AS product,
     f.detail, f.label, f.night, f.object_name, f.live
     FROM frames f"""
+_GONE_SINCE = """SELECT max(gone_at) FROM sightings
+    WHERE frame_id = :frame_id AND (SELECT live FROM frames WHERE frame_id = :frame_id) = 0"""
 _NEWEST_FRAMES = "ORDER BY f.obs_start DESC, f.frame_id DESC LIMIT :limit"
 _FRAME_FILTERS = {
     "kind": "f.kind = :kind",

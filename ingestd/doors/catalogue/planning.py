@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingestd.doors.catalogue.judgements import read_failure, read_verdict
 from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.rows import read_metric
-from ingestd.doors.catalogue.texts import group_filter, optional_time_text, read_time, time_text
+from ingestd.doors.catalogue.texts import group_filter, optional_text, optional_time_text, read_time, time_text
 from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, Standing, UsedMaster
 
 if TYPE_CHECKING:
@@ -79,11 +79,13 @@ class Planning(Reading):
         """Return current masters that must be graded again: biases, then darks, then flats, each in order of time."""
         return self._masters(self._texts(_STALE_MASTERS))
 
-    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
+    def usable_frames(
+        self, group: Group, first_night: str, last_night: str, *, with_gone: bool = False
+    ) -> list[FrameRecord]:
         """Return the good frames of a group in a range of nights, ordered by observation time and frame_id.
 
-        Good: measured, its pixels not contradicting its header (or accepted all the same), still there, newest of its
-        pixels, not quarantined, and no flag keeps it out of masters.
+        Good: measured, its pixels not contradicting its header (or accepted all the same), still there (or
+        ``with_gone``), newest of its pixels, not quarantined, and no flag keeps it out of masters.
         """
         parameters = {
             "camera": group.camera,
@@ -92,13 +94,31 @@ class Planning(Reading):
             "group_filter": group_filter(group.kind, group.filter_name),
             "first_night": first_night,
             "last_night": last_night,
+            "with_gone": with_gone,
         }
         return self._frames(self._rows(_USABLE, parameters))
 
-    def measured_frames(self, group: Group, night: str, *, unrejected: bool = False) -> list[MeasuredFrame]:
+    def sound_masters(self, group: Group, night: str) -> list[Master]:
+        """Return the masters built for a group and night, current or not, that hold nothing that is kept out.
+
+        Neither they nor their parents have a member that is not good (``usable_frames``, gone or not), no parent was
+        rejected, and their files have not been pruned.
+        """
+        parameters = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+            "night": night,
+        }
+        found = (self.master(master_id) for master_id in self._texts(_SOUND_MASTERS, parameters))
+        return [master for master in found if master is not None]
+
+    def measured_frames(self, group: Group, night: str, *, for_chart: bool = False) -> list[MeasuredFrame]:
         """Return the frames of a group and night that would be good but for their pixels, with what is known of those.
 
-        Ordered by observation time and frame_id; ``unrejected`` leaves out what an operator has rejected.
+        Ordered by observation time and frame_id. ``for_chart``, what an operator has rejected is left out, and what is
+        gone is not: it has shown the hardware all the same.
         """
         parameters = {
             "camera": group.camera,
@@ -106,7 +126,7 @@ class Planning(Reading):
             "configuration": group.configuration,
             "group_filter": group_filter(group.kind, group.filter_name),
             "night": night,
-            "unrejected": unrejected,
+            "for_chart": for_chart,
         }
         rows = self._rows(_MEASURED_FRAMES, parameters)
         figures: dict[str, list[Metric]] = {row["frame_id"]: [] for row in rows}
@@ -287,14 +307,24 @@ _STALE_MASTERS = """SELECT master_id FROM masters INDEXED BY masters_stale
     WHERE stale = 1 AND current = 1 AND pruned_at IS NULL ORDER BY kind, last_obs, master_id"""
 _USABLE = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
-    AND night BETWEEN :first_night AND :last_night AND measured = 1 AND live = 1 AND takes_part = 1
+    AND night BETWEEN :first_night AND :last_night AND measured = 1 AND (live = 1 OR :with_gone) AND takes_part = 1
     AND superseded_by IS NULL AND state <> 'quarantined' AND flags = '[]'
     AND (screened = '' OR decision = 'accepted')
     ORDER BY obs_start, frame_id"""
+_SOUND_MASTERS = """SELECT m.master_id FROM masters m INDEXED BY masters_night
+    WHERE m.camera = :camera AND m.kind = :kind AND m.configuration = :configuration
+    AND m.filter_name IS :filter_name AND m.night = :night AND m.provenance = 'built' AND m.pruned_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM parents p JOIN masters parent ON parent.master_id = p.parent_id
+        WHERE p.master_id = m.master_id AND parent.decision IS 'rejected')
+    AND NOT EXISTS (SELECT 1 FROM members JOIN frames f USING (frame_id)
+        WHERE members.master_id IN (SELECT m.master_id UNION ALL
+            SELECT p.parent_id FROM parents p WHERE p.master_id = m.master_id)
+        AND NOT (f.measured = 1 AND f.takes_part = 1 AND f.superseded_by IS NULL AND f.state <> 'quarantined'
+            AND f.flags = '[]' AND (f.screened IS '' OR f.decision IS 'accepted')))"""
 _MEASURED_FRAMES = """SELECT * FROM frames INDEXED BY frames_usable
     WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND group_filter = :group_filter
-    AND night = :night AND measured = 1 AND live = 1 AND takes_part = 1 AND superseded_by IS NULL AND flags = '[]'
-    AND NOT (:unrejected AND decision IS 'rejected')
+    AND night = :night AND measured = 1 AND (live = 1 OR :for_chart) AND takes_part = 1 AND superseded_by IS NULL
+    AND flags = '[]' AND NOT (:for_chart AND decision IS 'rejected')
     ORDER BY obs_start, frame_id"""
 _FIGURES_OF_FRAMES = """SELECT frame_id, name, value, error, plane, channel FROM metrics
     WHERE frame_id IN (SELECT value FROM json_each(:ids)) ORDER BY metric_id"""

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ingestd.records import Break, Calibration, ChartPoint, EpochWord, FrameRecord, Group, MeasuredFrame, UsedMaster
+from ingestd.records import (
+    Break,
+    Calibration,
+    ChartPoint,
+    EpochWord,
+    FrameRecord,
+    Group,
+    Master,
+    MeasuredFrame,
+    UsedMaster,
+)
 from ingestd.rules import breaks, groups, windows
 from ingestd.rules.epochs.charting import points_of
 from ingestd.rules.epochs.detecting import breaks_of
@@ -25,7 +35,7 @@ class View(Protocol):
     def uncharted_nights(self, camera: str, setup: str, limit: int) -> list[tuple[Group, str]]:
         """Return groups and nights of a set-up whose raw frames changed since they were charted."""
 
-    def measured_frames(self, group: Group, night: str, *, unrejected: bool = False) -> list[MeasuredFrame]:
+    def measured_frames(self, group: Group, night: str, *, for_chart: bool = False) -> list[MeasuredFrame]:
         """Return the frames of a group and night whose pixels were looked at."""
 
     def chart(self, camera: str, setup: str) -> list[ChartPoint]:
@@ -91,7 +101,7 @@ class EpochKeeper:
         oldest = [min(it.master.night, groups.night_of(it.master.first_obs, longitude)) for it in calibration.matches]
         return breaks.doubt(self.breaks_for(frame), frame.night, oldest)
 
-    def foreign(self, frame: FrameRecord, masters: Iterable[UsedMaster]) -> set[str]:
+    def foreign(self, frame: FrameRecord, masters: Iterable[UsedMaster | Master]) -> set[str]:
         """Return those of the masters that hold frames of another epoch than that of a frame."""
         known, longitude = self.breaks_for(frame), self._settings.site.longitude_deg
         return {
@@ -132,5 +142,5 @@ class EpochKeeper:
 
     def _points(self, group: Group, night: str) -> list[ChartPoint]:
         """Return the points that the frames of a group and night make."""
-        measured = self._view.measured_frames(group, night, unrejected=True)
+        measured = self._view.measured_frames(group, night, for_chart=True)
         return points_of(night, measured, self._cameras.get(group.camera) or Camera(group.camera), self._settings)

@@ -4,7 +4,7 @@ Facts become stale when their inputs change (a frame came, a master changed); pl
 at that: calibration frames that were never measured, nights whose masters may differ, masters whose previous night or
 bias may be another now, science frames whose best masters may differ. A look ends with a job, with a wait, or with the
 finding that all is as it should be. Masters come before the frames that need them; a burst of frames is combined when
-it has been quiet, or at once when a science frame needs it.
+it has been quiet, or at once when a science frame needs it. Raw files that go take nothing away.
 
 ``planner`` is one look, ``nights`` looks at masters to be built, ``standing`` at masters to be graded, ``lights`` at
 science frames, ``again`` at those that have a product; ``desk`` hands out the jobs, ``plan`` is what was found,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from ingestd.records import BuildMaster, FrameInput, FrameRecord, Group, Job, Kind, StaleNight
+from ingestd.records import BuildMaster, FrameInput, FrameRecord, Group, Job, Kind, Master, StaleNight
 from ingestd.rules import addresses, cards, electronics, groups, windows
 from ingestd.rules.planning.desk import Desk
 from ingestd.rules.planning.plan import SettledNight
@@ -14,6 +14,8 @@ from ingestd.rules.screening import Screener
 from ingestd.settings import Rules
 
 _ORDER = {Kind.BIAS: 0, Kind.DARK: 1, Kind.FLAT: 2}
+
+_Merit = tuple[int, bool, datetime, str]
 
 
 @dataclass(slots=True)
@@ -103,32 +105,72 @@ class NightPlanner:
         rule = rules.master(group.kind)
         epoch = self._desk.epochs.first_night(group.camera, group.configuration, night)
         first = max(groups.night_before(night, rule.window_d), epoch)
-        frames = self._desk.view.usable_frames(group, first, night)
+        frames = self._desk.view.usable_frames(group, first, night, with_gone=True)
         flats = self._desk.camera(group.camera).flats
         wanted = groups.select_members(frames, night, rule, rules.matching, group.kind, flats)
-        jobs = [job for members in wanted if (job := self._build(group, night, members, rules)) is not None]
+        due = [self._due(group, night, members, rules) for members in wanted]
+        jobs = [it for it in due if isinstance(it, BuildMaster)]
         known = self._desk.view.known_masters([job.job_id for job in jobs])
         missing = [job for job in jobs if job.job_id not in known and not self._desk.gave_up(job.job_id)]
         if not missing:
+            known |= {it.master_id for it in due if isinstance(it, Master)}
             self._desk.plan.settled_nights.append(SettledNight(group, night, tuple(sorted(known))))
         return missing
 
+    def _due(
+        self, group: Group, night: str, members: Sequence[FrameRecord], rules: Rules
+    ) -> BuildMaster | Master | None:
+        """Return the order for the master of these members, or the master that stands in for it, or None.
+
+        Members whose raw files are gone count all the same, so what was made of them stays. A master of all that was
+        never made cannot be any more: then a new one of those that are left is due, if it is not worse than the masters
+        which that night has had.
+        """
+        whole = self._build(group, night, members, rules)
+        if whole is None or all(it.path for it in whole.members) or self._desk.view.known_masters([whole.job_id]):
+            return whole
+        left = [it.frame for it in whole.members if it.path]
+        possible = self._build(group, night, left, rules) if any(it.night == night for it in left) else None
+        if possible is not None and self._desk.gave_up(possible.job_id):
+            possible = None
+        standing = {self._merit(group, it, rules): it for it in self._standing(group, night, members)}
+        if possible is not None and all(_merit_of_new(possible) >= merit for merit in standing):
+            return possible
+        return standing[max(standing)] if standing else None
+
+    def _standing(self, group: Group, night: str, members: Sequence[FrameRecord]) -> list[Master]:
+        """Return the masters that a night has had of some of these members and that nothing speaks against."""
+        own, frame = {it.frame_id for it in members}, next(it for it in members if it.night == night)
+        found = []
+        for master in self._desk.view.sound_masters(group, night):
+            parents = [it for parent in master.parents if (it := self._desk.view.master(parent)) is not None]
+            if not own.isdisjoint(master.members) and not self._desk.epochs.foreign(frame, [master, *parents]):
+                found.append(master)
+        return found
+
+    def _merit(self, group: Group, master: Master, rules: Rules) -> _Merit:
+        """Return what masters of one night are preferred by: members, parents and settings of now, the newest."""
+        members = [it for frame_id in master.members if (it := self._desk.view.frame(frame_id)) is not None]
+        again = self._build(group, master.night, members, rules)
+        is_of_now = again is not None and again.job_id == master.master_id
+        return len(members), is_of_now, master.last_obs, master.master_id
+
     def _build(self, group: Group, night: str, members: Sequence[FrameRecord], rules: Rules) -> BuildMaster | None:
-        """Return the order for one master, or None if it would have too few readable or calibratable members."""
+        """Return the order for one master, or None if it would have too few calibratable members.
+
+        A member whose raw file is gone has an empty path.
+        """
         inputs, rule = [], rules.master(group.kind)
         camera = self._desk.camera(group.camera)
         linearity = electronics.linearity_of(camera, group.kind)
         for frame in members:
-            path = self._desk.view.path_of(frame.frame_id)
-            if path is None:
-                continue
             masters = self._desk.calibration(frame) if group.kind == Kind.FLAT else None
             if masters is not None and masters.waits and not masters.matches:
                 continue
             used = addresses.inputs_of(masters, self._desk.settings)
             if linearity is not None and masters is not None and masters.noise is not None:
                 used += (addresses.match_input(masters.noise, self._desk.settings),)
-            inputs.append(FrameInput(frame, path, used))
+            inputs.append(FrameInput(frame, self._desk.view.path_of(frame.frame_id) or "", used))
         if len(inputs) < rule.minimum:
             return None
         exposure_s, ccd_temp_c, _, _ = groups.master_conditions([member.frame for member in inputs])
@@ -153,6 +195,12 @@ class NightPlanner:
         )
         job_id = addresses.of_master(job)
         return replace(job, job_id=job_id, product=addresses.master_path(self._desk.settings, group, night, job_id))
+
+
+def _merit_of_new(job: BuildMaster) -> _Merit:
+    """Return the merit of a master that can be built now."""
+    _, _, _, last_obs = groups.master_conditions([member.frame for member in job.members])
+    return len(job.members), True, last_obs, job.job_id
 
 
 def _night_order(stale: StaleNight) -> tuple[int, str, str, str, str]:

@@ -31,8 +31,19 @@ class View(epochs.View, screening.View, Protocol):
     def stale_nights(self) -> list[StaleNight]:
         """Return the nights whose masters must be looked at again."""
 
-    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
+    def usable_frames(
+        self, group: Group, first_night: str, last_night: str, *, with_gone: bool = False
+    ) -> list[FrameRecord]:
         """Return the frames of a group that may be members."""
+
+    def frame(self, frame_id: str) -> FrameRecord | None:
+        """Return the record of a frame, or None."""
+
+    def sound_masters(self, group: Group, night: str) -> list[Master]:
+        """Return the masters built for a group and night, current or not, that hold nothing that is kept out."""
+
+    def master(self, master_id: str) -> Master | None:
+        """Return a master, or None."""
 
     def masters_of_setup(
         self,
