@@ -104,6 +104,22 @@ def test_a_night_archived_by_the_next_evening_keeps_its_masters(place, archive):
     assert members(place, "bias") == [3, 3]  # made of what is there
 
 
+@pytest.mark.parametrize("masters", [{"sigma": 4.0}, {"bias": {"window_d": 1}, "flat": {"window_d": 1}}])
+def test_other_settings_take_no_master_of_archived_frames_away(tmp_path, masters):
+    with observatory(tmp_path) as place:
+        write_night(place.incoming, evening=date(2025, 2, 25))
+        write_night(place.incoming)
+        place.settle()
+        before = state_of_all(place)
+        for path in files(place, "*"):
+            path.unlink()
+        place.settle()
+    with observatory(tmp_path, masters=masters) as place:
+        place.settle()
+        assert members(place, "bias") == [3, 6]
+        assert state_of_all(place) == before
+
+
 # --- frames that come later -------------------------------------------------------------------------------------------
 
 
