@@ -62,8 +62,10 @@ def _report(settings: Settings) -> None:
     with open_catalogue(settings.catalogue_path) as catalogue:
         found = catalogue.status()
     states = ", ".join(f"{count} {state}" for state, count in found["frames"].items()) or "none"
-    arriving = f"; {found['arrivals']} files are not complete yet" if found["arrivals"] else ""
-    click.echo(f"Frames: {states}{arriving}. `ingestd frames` lists them, `ingestd explain FILE` says why.")
+    incomplete = found["arrivals"] - len(found["unreadable"])
+    arriving = f"; {incomplete} files are not complete yet" if incomplete else ""
+    unread = f"; {len(found['unreadable'])} could not be read" if found["unreadable"] else ""
+    click.echo(f"Frames: {states}{arriving}{unread}. `ingestd frames` lists them, `ingestd explain FILE` says why.")
 
 
 def _warn_root() -> None:

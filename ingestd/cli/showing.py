@@ -13,7 +13,7 @@ from ingestd.api import open_catalogue
 from ingestd.cli.adopting import add
 from ingestd.cli.deciding import valid
 from ingestd.cli.options import LIMIT, check_camera, config_option, config_path, json_option, night_option, settings_of
-from ingestd.cli.tables import print_rows, table
+from ingestd.cli.tables import arriving_words, print_rows, table
 from ingestd.doors.control import lock_holder
 from ingestd.metrics import METRICS
 from ingestd.records import Kind, State
@@ -206,7 +206,10 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
     click.echo(f"Daemon:   {f'running, process {holder}' if holder is not None else 'not running'}")
     queue = ", ".join(f"{count} {name}" for name, count in found["queue"].items() if count) or "nothing"
     later = f"; {found['delayed']} lights to be reduced again later" if found["delayed"] else ""
-    click.echo(f"Due:      {queue}; {found['arrivals']} files arriving{later}")
+    arriving, unreadable = arriving_words(found)
+    click.echo(f"Due:      {queue}; {arriving}{later}")
+    for line in unreadable:
+        click.echo(f"Unread:   {line}")
     if found["last_frame"]:
         click.echo(f"Newest:   {found['last_frame']['path']}, seen {found['last_frame']['first_seen']}")
     if found["last_event"]:

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
 Row = Mapping[str, object]
 _WIDTH = 120
+_MOST_UNREADABLE = 3
 _LEAST_PATH = 32
 """A path is not cut below this: the name of a frame has about 30 characters."""
 
@@ -32,6 +34,16 @@ def failed_build_words(row: Row) -> str:
     again = "given up, `ingestd requeue --all` tries again" if row["final"] else f"again at {row['next_try']}"
     tried = f"{row['attempts']} attempt{'' if row['attempts'] == 1 else 's'}"
     return f"master {row['kind']}{exposure}{light} of night {row['night']}: {row['detail']} ({tried}, {again})"
+
+
+def arriving_words(status: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return what is arriving, and one by one the first that cannot be read; of `Catalogue.status`."""
+    unreadable = status["unreadable"]
+    words = f"{status['arrivals'] - len(unreadable)} files arriving"
+    lines = [f"{_text('path', row['path'])}: {row['detail'] or 'the file system gives an error'}" for row in unreadable]
+    more = [f"and {len(lines) - _MOST_UNREADABLE} more, see `ingestd frames --state waiting`"]
+    shown = lines[:_MOST_UNREADABLE] + (more if len(lines) > _MOST_UNREADABLE else [])
+    return words + (f"; {len(unreadable)} cannot be read" if unreadable else ""), shown
 
 
 def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:

@@ -158,6 +158,7 @@ class Daemon:
             roots=tuple(state.root for state in states),
             missing_roots=tuple(state.root for state in states if state.mode == "missing"),
             dead_emitters=tuple(state.root for state in states if state.mode == "fallback" or state.is_overdue),
+            unread=tuple(path for state in states for path in state.unread),
             scan_age_s=None if oldest_scan is None else monotonic - oldest_scan,
             scan_limit_s=3 * interval_s + _TICK_LIMIT_S,
             database_problem=self._database_problem,

@@ -25,6 +25,7 @@ _BATCH_FILES = 256
 _DESK_BACKLOG = 128
 _LOOK_AGAIN_S = 30.0
 _PAUSE_S = 10.0
+_UNREADABLE_REMEDY = "Let the user of ingestd read it (chmod, chown), or mend the disk; it is tried again"
 
 
 class Arrivals(Protocol):
@@ -90,6 +91,7 @@ class Flow:
         self._look_is_due = True
         self._next_look: datetime | None = None
         self._is_begun = False
+        self._unreadable: set[str] = set()
         self._next_due = 0.0
         self._paused_until: datetime | None = None
         self.disk_is_full = False
@@ -180,12 +182,24 @@ class Flow:
             self.look_soon()
         if poll.waiting:
             rows = [
-                ArrivalRow(item.path, item.reason, "", 0, now, now + timedelta(seconds=item.next_look - monotonic))
+                ArrivalRow(
+                    item.path, item.reason, item.detail, 0, now, now + timedelta(seconds=item.next_look - monotonic)
+                )
                 for item in poll.waiting
             ]
-            self._catalogue.note_arrivals(rows, now)
+            self._note_arrivals(rows, now)
         if poll.dropped:
             self._catalogue.drop_arrivals(poll.dropped)
+            self._unreadable.difference_update(poll.dropped)
+
+    def _note_arrivals(self, rows: list[ArrivalRow], now: datetime) -> None:
+        """Write down what is still arriving; of what cannot be read a person is told, once."""
+        self._catalogue.note_arrivals(rows, now)
+        for row in rows:
+            if row.reason == "unreadable" and row.path not in self._unreadable:
+                self._unreadable.add(row.path)
+                why = row.detail or "the file system gives an error"
+                _log.warning("Left out: %a: %s. %s", row.path, why, _UNREADABLE_REMEDY)
 
     def _write_down(self, arrived: list[Arrived], now: datetime, monotonic: float) -> None:
         """Add frames to the catalogue in one transaction, note the files that are not ready, then tell the watcher."""
@@ -196,17 +210,19 @@ class Flow:
             self.look_soon()
             for frame, result in zip(taken, added, strict=True):
                 self._arrivals.taken(frame.path, frame.stamp)
+                self._unreadable.discard(frame.path)
                 if result.is_new:
                     self._welcome(frame, now)
             self._remove_links([result.frame_id for result in added])
         if late:
             rows = [ArrivalRow(item.path, item.reason, item.detail, item.stamp.size_bytes, now, now) for item in late]
-            self._catalogue.note_arrivals(rows, now)
+            self._note_arrivals(rows, now)
         for item in late:
             self._arrivals.not_ready(item.path, monotonic, item.reason, wait_s=item.wait_s)
         gone = [item.path for item in arrived if not isinstance(item, TakenFrame | NotReady)]
         if gone:
             self._catalogue.drop_arrivals(gone)
+            self._unreadable.difference_update(gone)
             for path in gone:
                 self._arrivals.not_ready(path, monotonic, "gone", wait_s=0.0)
 

@@ -17,8 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def recover(catalogue: Catalogue, settings: Settings, now: datetime) -> None:
-    """Remove our temporary files and unrecorded products, and point every stable link at its product."""
+    """Remove our temporary files and unrecorded products, and point every stable link at its product.
+
+    What was still arriving is forgotten: what is there is met again, and the rest is gone.
+    """
     _count_deaths(catalogue, now)
+    catalogue.drop_arrivals([row.path for row in catalogue.arrivals()])
     recorded = catalogue.product_paths()
     removed, kept = store.remove_leftovers(settings.data_dir, recorded, catalogue.born(now))
     if kept:

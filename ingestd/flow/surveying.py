@@ -37,7 +37,7 @@ def survey_directory(
     """
     os.scandir(directory).close()
     top = str(directory)
-    paths = [path for path, _ in walk_frames(top, (), [])]
+    paths = [path for path, _ in walk_frames(top, (), {})]
     chosen = spread(paths, limit)
     samples: list[Sample] = []
     refused: list[Refused] = []

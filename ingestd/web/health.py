@@ -13,7 +13,8 @@ class HealthFacts:
     ``taken_s`` is the monotonic clock at that instant; the ages (seconds) are those at that instant, so they go on
     growing where the daemon hangs and publishes no new facts. An age is None where nothing has happened yet
     (``scan_age_s``) or nothing is pending (``oldest_pending_s``). ``database_problem`` is empty
-    where all is well. ``busy_until_s`` (monotonic) lets a round last as long as the work that it announced.
+    where all is well. ``busy_until_s`` (monotonic) lets a round last as long as the work that it announced. ``unread``:
+    directories below the roots that give an error.
     """
 
     taken_s: float
@@ -29,15 +30,20 @@ class HealthFacts:
     oldest_pending_s: float | None
     pending_limit_s: float
     busy_until_s: float = 0.0
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition of health: its name, whether it holds, and a sentence with the numbers."""
+    """One condition of health: its name, whether it holds, and a sentence with the numbers.
+
+    Where one that is not ``is_needed`` fails, the daemon goes on with the rest: it is degraded, and ready.
+    """
 
     name: str
     ok: bool
     text: str
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,19 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """True if every check holds."""
-        return all(check.ok for check in self.checks)
+        """True if every check that is needed holds."""
+        return all(check.ok for check in self.checks if check.is_needed)
+
+    @property
+    def is_degraded(self) -> bool:
+        """True if any check fails."""
+        return not all(check.ok for check in self.checks)
 
     def as_json(self) -> bytes:
-        """Return the verdict as JSON: ``ready`` and, by name, ``ok`` and ``text`` of each check."""
+        """Return the verdict as JSON: ``ready``, ``degraded`` and, by name, ``ok`` and ``text`` of each check."""
         checks = {check.name: {"ok": check.ok, "text": check.text} for check in self.checks}
-        return json.dumps({"ready": self.is_ready, "checks": checks}, indent=1).encode("ascii") + b"\n"
+        verdict = {"ready": self.is_ready, "degraded": self.is_degraded, "checks": checks}
+        return json.dumps(verdict, indent=1).encode("ascii") + b"\n"
 
 
 def assess(facts: HealthFacts | None, monotonic_s: float) -> Health:
@@ -71,6 +83,7 @@ def assess(facts: HealthFacts | None, monotonic_s: float) -> Health:
         _progress(facts, monotonic_s, elapsed_s),
         _roots(facts),
         _emitters(facts),
+        _readable(facts),
         _scan(facts, elapsed_s),
         _database(facts),
         _disk(facts),
@@ -99,6 +112,14 @@ def _emitters(facts: HealthFacts) -> Check:
         dead = ", ".join(facts.dead_emitters)
         return Check("emitters", ok=False, text=f"Not watched: {dead}. New files are found by the next scan only.")
     return Check("emitters", ok=True, text="All watched.")
+
+
+def _readable(facts: HealthFacts) -> Check:
+    """Return whether all directories below the roots can be read."""
+    if facts.unread:
+        text = f"Cannot be read: {', '.join(facts.unread)}. Let the user of ingestd read it (chmod, chown)."
+        return Check("readable", ok=False, text=text, is_needed=False)
+    return Check("readable", ok=True, text="All directories can be read.", is_needed=False)
 
 
 def _scan(facts: HealthFacts, elapsed_s: float) -> Check:

@@ -11,7 +11,7 @@ import pytest
 from ingestd.doors import mounts
 from ingestd.doors.watcher import Watcher
 from ingestd.doors.watcher.walk import look_at
-from tests.doors.watching import ARRIVAL, gather, names, settle, take, wait_for_events, watching, write
+from tests.doors.watching import ARRIVAL, gather, names, settle, take, unreadable, wait_for_events, watching, write
 
 ROOM = Path(__file__).parents[2]
 
@@ -143,6 +143,30 @@ def test_unreadable_directory_proves_nothing(tmp_path):
         assert root._vanished(set(), [str(tmp_path / "night")]) == ()
         assert root._vanished(set(), [str(tmp_path)]) == ()
         assert root._vanished(set(), []) == (str(path),)
+
+
+def test_directory_that_cannot_be_read_is_told_once_and_until_it_can(tmp_path):
+    private = tmp_path / "private"
+    private.mkdir()
+    write(private / "a.fits")
+    write(tmp_path / "b.fits")
+    with watching(tmp_path) as watcher:
+        with unreadable(private):
+            polls = [watcher.poll(second * 61.0) for second in range(3)]
+            states = watcher.root_states(183.0)
+        (told,) = [item for poll in polls for item in poll.waiting]
+        assert (told.path, told.reason) == (str(private), "unreadable")
+        assert told.detail == "directory cannot be read: Permission denied"
+        assert [dict(state.unread) for state in states] == [{str(private): "Permission denied"}]
+        assert names([file for poll in polls for file in poll.settled]) == ["b.fits"]
+        assert watcher.poll(244.0).dropped == (str(private),)
+
+
+def test_lost_and_found_of_a_disk_is_no_loss(tmp_path):
+    lost = tmp_path / "lost+found"
+    lost.mkdir()
+    with watching(tmp_path) as watcher, unreadable(lost):
+        assert watcher.poll(0.0).waiting == ()
 
 
 def test_empty_root_at_the_start_proves_nothing(tmp_path):

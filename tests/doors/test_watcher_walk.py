@@ -32,8 +32,8 @@ def test_frame_below_a_hidden_directory_is_none():
 
 
 def met(directory, skip=()):
-    unread = []
-    return {os.path.relpath(path, directory) for path, _ in walk_frames(str(directory), skip, unread)}, unread
+    unread = {}
+    return {os.path.relpath(path, directory) for path, _ in walk_frames(str(directory), skip, unread)}, list(unread)
 
 
 def test_only_regular_files_are_met(tmp_path):

@@ -3,6 +3,7 @@
 Only events are waited for, with a deadline: they come from the kernel when it likes.
 """
 
+import os
 import select
 import time
 from contextlib import contextmanager
@@ -73,6 +74,25 @@ def gather(watcher, start, count):
 def take(watcher, files):
     for file in files:
         watcher.taken(file.path, file.stamp)
+
+
+@contextmanager
+def unreadable(path):
+    """Take away the right to read a path, and be nobody special meanwhile: rights do not hold for root."""
+    closed = [folder for folder in path.parents if not folder.stat().st_mode & 0o001]
+    before = {it: it.stat().st_mode for it in (path, *closed)}
+    for folder in closed:
+        folder.chmod(before[folder] | 0o055)
+    path.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+        for it, rights in before.items():
+            it.chmod(rights)
 
 
 def write(path, content=b"SIMPLE"):

@@ -53,6 +53,14 @@ def test_one_problem_makes_it_unready_but_not_dead(change: dict[str, object], ch
     assert assess(facts, 1001.0).is_live
 
 
+def test_a_directory_that_cannot_be_read_degrades_and_does_not_stop() -> None:
+    health = assess(replace(WELL, unread=("/incoming/private",)), 1001.0)
+    report = json.loads(health.as_json())
+    assert (report["ready"], report["degraded"]) == (True, True)
+    assert "/incoming/private" in report["checks"]["readable"]["text"]
+    assert not assess(WELL, 1001.0).is_degraded
+
+
 def test_ages_grow_while_the_daemon_publishes_nothing() -> None:
     # Facts 61 s old: no round within 60 s. At 151 s the last scan (30 s before the facts) is 181 s ago.
     assert failing(WELL, 1061.0) == ["progress"]
@@ -76,4 +84,13 @@ def test_the_json_names_every_check_even_with_an_unprintable_path() -> None:
     report = json.loads(assess(facts, 1001.0).as_json())
     assert not report["ready"]
     assert not report["checks"]["watched_roots"]["ok"]
-    assert list(report["checks"]) == ["progress", "watched_roots", "emitters", "scan", "database", "disk", "pending"]
+    assert list(report["checks"]) == [
+        "progress",
+        "watched_roots",
+        "emitters",
+        "readable",
+        "scan",
+        "database",
+        "disk",
+        "pending",
+    ]

@@ -119,8 +119,9 @@ class Listings(Reading):
         """Return what a person asks first.
 
         ``queue`` (due: ``lights``, ``calibrations``, ``nights``, ``darks``), ``queue_depth`` (their sum), ``delayed``
-        (science frames that are reduced again later), ``arrivals``, ``frames`` (by state), ``product_bytes`` (newest
-        nights: ``night``, ``products``, ``bytes``), ``last_frame`` (``first_seen``, ``obs_start``, ``path``),
+        (science frames that are reduced again later), ``arrivals``, ``unreadable`` (those of them
+        that give an error: ``path``, ``detail``), ``frames`` (by state), ``product_bytes`` (newest nights: ``night``,
+        ``products``, ``bytes``), ``last_frame`` (``first_seen``, ``obs_start``, ``path``),
         ``last_event``.
         """
         queue = {name: self._value(query) for name, query in _QUEUE.items()}
@@ -130,6 +131,7 @@ class Listings(Reading):
             "queue_depth": sum(queue.values()),
             "delayed": self._value(_DELAYED),
             "arrivals": self._value("SELECT count(*) FROM arrivals"),
+            "unreadable": self._dicts("SELECT path, detail FROM arrivals WHERE reason = 'unreadable' ORDER BY path"),
             "frames": {row["state"]: row["frames"] for row in self._rows(_COUNTS_BY_STATE)},
             "product_bytes": self._dicts(_PRODUCT_BYTES, {"limit": _NIGHTS_SHOWN}),
             "last_frame": last_frame[0] if last_frame else None,

@@ -43,7 +43,7 @@ class Poll:
     settled : tuple of Settled
         To be answered each with ``taken`` or ``not_ready``; those that came by event first.
     waiting : tuple of Waiting
-        Files whose wait began or changed its reason; not those that simply settle.
+        Files whose wait began or changed its reason, and directories that cannot be read; not files that simply settle.
     dropped : tuple of str
         Paths reported as waiting, or declared not ready, that are gone or known by now.
     vanished : tuple of str
@@ -96,6 +96,7 @@ class Watcher:
         self._events: deque[tuple[EventKind, str]] = deque()
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._vanished: list[str] = []
+        self._unread: dict[str, str] = {}
         self._is_running = False
         paths = {os.path.abspath(os.fspath(root)) for root in roots}  # noqa: PTH100 - a link stays the name it was given
         self._sides = {path: self._side(path, paths) for path in sorted(paths, key=len, reverse=True)}
@@ -158,8 +159,10 @@ class Watcher:
                 side.note_missed(file.path)
         waiting, dropped = self._settling.news()
         vanished, self._vanished = tuple(self._vanished), []
+        unread, read_again = self._news_of_directories(now)
         backlog = self._settling.backlog
-        return Poll(settled, waiting, dropped, vanished, backlog, now if backlog else self._next_due())
+        next_due = now if backlog else self._next_due()
+        return Poll(settled, (*waiting, *unread), (*dropped, *read_again), vanished, backlog, next_due)
 
     def taken(self, path: str, stamp: FileStamp) -> None:
         """Answer to a settled file: it was dealt with as it was with this stamp."""
@@ -272,6 +275,17 @@ class Watcher:
             if not is_with_caller and self._known.pop(path, None) is not None:
                 self._vanished.append(path)
 
+    def _news_of_directories(self, now: float) -> tuple[tuple[Waiting, ...], tuple[str, ...]]:
+        """Return the directories that cannot be read, and those that can be read again, each once."""
+        before = self._unread
+        self._unread = {path: why for side in self._sides.values() for path, why in side.unread.items()}
+        unread = [
+            Waiting(path, "unreadable", now, f"directory cannot be read: {why}")
+            for path, why in self._unread.items()
+            if path not in before
+        ]
+        return tuple(unread), tuple(path for path in before if path not in self._unread)
+
     def _is_known(self, path: str, stamp: FileStamp) -> bool:
         """Return whether a file is known with this stamp; then it is not observed any longer."""
         if self._known.get(path) != stamp:
@@ -356,7 +370,8 @@ class Watcher:
         found = {path: (stamp, self._settle_s(path)) for path, stamp in stamps.items()}
         settled, waiting = look_twice(found, wait, progress)
         vanished, self._vanished = tuple(self._vanished), []
-        return Poll(settled, waiting, (), vanished, 0, math.inf)
+        unread, _ = self._news_of_directories(0.0)
+        return Poll(settled, (*waiting, *unread), (), vanished, 0, math.inf)
 
     def _settle_s(self, path: str) -> float:
         """Return the settling time of a file that no event told of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,13 +83,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Last answer to a scan, after its ``Found``: known files that are gone, files met, directories with an error."""
+    """Last answer to a scan, after its ``Found``: known files that are gone, files met, directories with an error.
+
+    ``unread`` has what the system said of each of these.
+    """
 
     root: str
     asked: float
     vanished: tuple[str, ...]
     files: int
-    unread: tuple[str, ...]
+    unread: Mapping[str, str]
 
 
 Answer = Found | Looked | Checked | Scanned

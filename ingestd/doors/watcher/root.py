@@ -186,18 +186,18 @@ class Root:
         """Meet every file of the root and answer with those not known, then with the known ones that are gone."""
         emit(Checked(self.path, asked, condition, is_scanning=True))
         if condition.mode == "missing":
-            emit(Scanned(self.path, asked, (), 0, ()))
+            emit(Scanned(self.path, asked, (), 0, {}))
             return
         met, files, unread = self._meet(self.path, asked, emit, breathe, by_event=False)
         vanished = self._vanished(met, unread)
-        emit(Scanned(self.path, asked, vanished, files, tuple(unread)))
+        emit(Scanned(self.path, asked, vanished, files, unread))
 
     def _meet(
         self, directory: str, asked: float, emit: Emit, breathe: Callable[[], None], *, by_event: bool
-    ) -> tuple[set[str], int, list[str]]:
+    ) -> tuple[set[str], int, dict[str, str]]:
         """Emit the unknown files below a directory; return the known ones met, how many in all, and what was unread."""
         met: set[str] = set()
-        unread: list[str] = []
+        unread: dict[str, str] = {}
         chunk: list[tuple[str, FileStamp]] = []
         files = 0
         for path, status in walk_frames(directory, self._nested, unread):
@@ -217,7 +217,7 @@ class Root:
             emit(Found(self.path, asked, tuple(chunk), by_event))
         return met, files, unread
 
-    def _vanished(self, met: set[str], unread: list[str]) -> tuple[str, ...]:
+    def _vanished(self, met: set[str], unread: Collection[str]) -> tuple[str, ...]:
         """Return the known files of this root that are surely gone.
 
         A file is gone if its own path says so after the scan, and neither an unreadable directory nor a mount that is

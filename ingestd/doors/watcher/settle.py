@@ -43,12 +43,14 @@ class Settled:
 class Waiting:
     """A file that did not settle in its first interval, and the monotonic time of the next look at it.
 
-    ``reason``: ``growing``, also for an empty file, or ``unreadable`` if the file system gives an error.
+    ``reason``: ``growing``, also for an empty file, or ``unreadable`` if the file system gives an error; a directory
+    that gives one is such a wait too.
     """
 
     path: str
     reason: str
     next_look: float
+    detail: str = ""
 
 
 @dataclass(slots=True)

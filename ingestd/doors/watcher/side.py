@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,7 +31,8 @@ class RootState:
     ``mode``: ``starting``, ``watched`` (events and scans), ``polled`` (scans: a network mount or by setting),
     ``fallback`` (scans: no events to be had), ``missing``. ``is_overdue``: the file system hangs, or the last scan is
     older than three intervals. ``last_scan`` is monotonic time. ``missed`` counts frames that came without an event,
-    ``unread`` names directories that gave an error.
+    ``unread`` names
+    directories that gave an error, and which.
     """
 
     root: str
@@ -43,7 +45,7 @@ class RootState:
     overflows: int
     renewals: int
     missed: int
-    unread: tuple[str, ...]
+    unread: Mapping[str, str]
 
     @property
     def is_ready(self) -> bool:
@@ -75,7 +77,7 @@ class Side:
     overflows: int = 0
     renewals: int = 0
     missed: int = 0
-    unread: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
     suspects: set[str] = field(default_factory=set)
 
     @property

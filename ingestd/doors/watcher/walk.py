@@ -49,7 +49,7 @@ def has_stamp(status: os.stat_result, stamp: FileStamp) -> bool:
     )
 
 
-def walk_frames(top: str, skip: Container[str], unread: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+def walk_frames(top: str, skip: Container[str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:
     """Yield path and status of every regular file below a directory whose name may be a frame's.
 
     Parameters
@@ -58,8 +58,9 @@ def walk_frames(top: str, skip: Container[str], unread: list[str]) -> Iterator[t
         Absolute directory; only this one may be a symbolic link.
     skip : container of str
         Directories that are not entered.
-    unread : list of str
-        Grows by each directory that exists and could not be read.
+    unread : dict of str to str
+        Grows by each directory that exists and could not be read, and what the system said. The ``lost+found`` that a
+        disk has at its top is for root alone and holds no frames.
     """
     pending = [(top, 0)]
     while pending:
@@ -74,11 +75,10 @@ def walk_frames(top: str, skip: Container[str], unread: list[str]) -> Iterator[t
                             pending.append((entry.path, depth + 1))
                     elif is_frame_name(entry.name) and (status := _regular(entry)) is not None:
                         yield entry.path, status
-        except FileNotFoundError:
-            if directory == top:
-                unread.append(directory)
-        except OSError:
-            unread.append(directory)
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError) and directory != top
+            if not is_gone and not directory.endswith("/lost+found"):
+                unread[directory] = error.strerror or str(error)
 
 
 def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:
