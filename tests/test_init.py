@@ -171,6 +171,17 @@ def test_directory_without_frames_gives_no_settings(home, tmp_path):
     assert os.listdir(home) == []
 
 
+def test_links_are_not_followed_and_told(home, tmp_path, frames):
+    links = tmp_path / "links"
+    links.mkdir()
+    for frame in frames.iterdir():
+        (links / frame.name).symlink_to(frame)
+    count = len(list(links.iterdir()))
+    assert f"{count} symbolic links are not followed, such as" in ingestd(home, "init", links, status=1)
+    (frames / "link.fits").symlink_to("/elsewhere.fits")
+    assert "Left out: 1 symbolic link is not followed, such as" in ingestd(home, "init", frames)
+
+
 def test_output_in_a_directory_that_is_not_there_is_refused(home, frames):
     assert "no such directory" in ingestd(home, "init", frames, "--output", "etc/config.toml", status=1)
 

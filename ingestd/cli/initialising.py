@@ -104,7 +104,8 @@ def init(
     survey = _survey(directory, limit, hidden=as_json)
     if not survey.found:
         raise click.ClickException(
-            f"{directory}: no frames below it (.fits, .fit or .fts, also .fz or .gz); name a directory that holds some"
+            "; ".join((f"{directory}: no frames below it (.fits, .fit or .fts, also .fz or .gz)", *survey.left_out))
+            + "; name a directory that holds some"
         )
     proposal = proposing.propose(survey, directory=str(directory), data=data, now=daemon.utc_now())
     try:
@@ -193,6 +194,7 @@ def _report(proposal: proposing.Proposal, target: Path) -> str:
     survey = proposal.survey
     parts = [
         f"{len(survey.samples)} of {survey.found} files below {proposal.directory} were read.",
+        "\n".join(f"Left out: {words}." for words in survey.left_out),
         _section("Cameras", proposing.camera_rows(proposal), _CAMERA_COLUMNS),
         _section("Frames", proposing.frame_rows(proposal), _FRAME_COLUMNS),
         _not_understood(proposing.unclear_rows(proposal)),

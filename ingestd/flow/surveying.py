@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingestd.doors import fitsfile
-from ingestd.doors.watcher.walk import walk_frames
+from ingestd.doors.watcher.walk import LeftOut, walk_frames
 from ingestd.errors import FrameNotReady, FrameRejected
 from ingestd.rules.proposing import Refused, Sample, Survey
 from ingestd.settings import Limits
@@ -37,7 +37,8 @@ def survey_directory(
     """
     os.scandir(directory).close()
     top = str(directory)
-    paths = [path for path, _ in walk_frames(top, (), {})]
+    left_out = LeftOut()
+    paths = [path for path, _ in walk_frames(top, (), left_out)]
     chosen = spread(paths, limit)
     samples: list[Sample] = []
     refused: list[Refused] = []
@@ -49,7 +50,7 @@ def survey_directory(
             refused.append(found)
         if progress is not None:
             progress(number, len(chosen))
-    return Survey(len(paths), tuple(samples), tuple(refused))
+    return Survey(len(paths), tuple(samples), tuple(refused), tuple(left_out.words()))
 
 
 def read_sample(path: Path, name: str, limits: Limits) -> Sample | Refused:

@@ -162,6 +162,16 @@ def test_directory_that_cannot_be_read_is_told_once_and_until_it_can(tmp_path):
         assert watcher.poll(244.0).dropped == (str(private),)
 
 
+def test_links_are_told_once(tmp_path, caplog):
+    (tmp_path / "a.fits").symlink_to("/elsewhere/a.fits")
+    with watching(tmp_path) as watcher:
+        for second in range(3):
+            watcher.poll(second * 61.0)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "1 symbolic links to frames or directories are not followed" in told
+    assert str(tmp_path / "a.fits") in told
+
+
 def test_lost_and_found_of_a_disk_is_no_loss(tmp_path):
     lost = tmp_path / "lost+found"
     lost.mkdir()

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ingestd.doors.watcher import is_frame_name
-from ingestd.doors.watcher.walk import MAX_DEPTH, is_frame_path, look_at, walk_frames
+from ingestd.doors.watcher.walk import MAX_DEPTH, LeftOut, is_frame_path, look_at, walk_frames
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,10 @@ def test_frame_below_a_hidden_directory_is_none():
 
 
 def met(directory, skip=()):
-    unread = {}
-    return {os.path.relpath(path, directory) for path, _ in walk_frames(str(directory), skip, unread)}, list(unread)
+    left_out = LeftOut()
+    return {os.path.relpath(path, directory) for path, _ in walk_frames(str(directory), skip, left_out)}, list(
+        left_out.unread
+    )
 
 
 def test_only_regular_files_are_met(tmp_path):
@@ -56,6 +58,17 @@ def test_links_to_directories_are_not_followed(tmp_path):
     (tmp_path / "night" / "a.fits").write_text("x")
     (tmp_path / "night" / "loop").symlink_to(tmp_path)
     assert met(tmp_path) == ({"night/a.fits"}, [])
+
+
+def test_links_to_frames_and_directories_are_counted(tmp_path):
+    (tmp_path / "night").mkdir()
+    for name, target in (("a.fits", "elsewhere.fits"), ("b.txt", "elsewhere.txt"), ("loop", "night")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    left_out = LeftOut()
+    assert list(walk_frames(str(tmp_path), (), left_out)) == []
+    assert left_out.links == 2  # a.fits and loop
+    assert left_out.a_link in {str(tmp_path / "a.fits"), str(tmp_path / "loop")}
+    assert left_out.words() == [f"2 symbolic links are not followed, such as '{left_out.a_link}'"]
 
 
 def test_directories_of_other_roots_are_skipped(tmp_path):

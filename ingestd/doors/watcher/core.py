@@ -278,7 +278,7 @@ class Watcher:
     def _news_of_directories(self, now: float) -> tuple[tuple[Waiting, ...], tuple[str, ...]]:
         """Return the directories that cannot be read, and those that can be read again, each once."""
         before = self._unread
-        self._unread = {path: why for side in self._sides.values() for path, why in side.unread.items()}
+        self._unread = {path: why for side in self._sides.values() for path, why in side.left_out.unread.items()}
         unread = [
             Waiting(path, "unreadable", now, f"directory cannot be read: {why}")
             for path, why in self._unread.items()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ingestd.doors.watcher.walk import LeftOut
 from ingestd.records import FileStamp
 
 Mode = Literal["watched", "polled", "fallback", "missing"]
@@ -83,16 +83,13 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Last answer to a scan, after its ``Found``: known files that are gone, files met, directories with an error.
-
-    ``unread`` has what the system said of each of these.
-    """
+    """Last answer to a scan, after its ``Found``: known files that are gone, files met, what is left out."""
 
     root: str
     asked: float
     vanished: tuple[str, ...]
     files: int
-    unread: Mapping[str, str]
+    left_out: LeftOut
 
 
 Answer = Found | Looked | Checked | Scanned

@@ -17,7 +17,7 @@ from pathlib import Path
 from ingestd.doors.mounts import Mount, is_below, mounts_of, read_mounts
 from ingestd.doors.watcher.events import EventKind, Subscription
 from ingestd.doors.watcher.requests import Answer, Check, Checked, Condition, Found, Look, Looked, Request, Scanned
-from ingestd.doors.watcher.walk import has_stamp, is_frame_path, is_searched, look_at, stamp_of, walk_frames
+from ingestd.doors.watcher.walk import LeftOut, has_stamp, is_frame_path, is_searched, look_at, stamp_of, walk_frames
 from ingestd.records import FileStamp
 
 _CHUNK = 500
@@ -186,21 +186,21 @@ class Root:
         """Meet every file of the root and answer with those not known, then with the known ones that are gone."""
         emit(Checked(self.path, asked, condition, is_scanning=True))
         if condition.mode == "missing":
-            emit(Scanned(self.path, asked, (), 0, {}))
+            emit(Scanned(self.path, asked, (), 0, LeftOut()))
             return
-        met, files, unread = self._meet(self.path, asked, emit, breathe, by_event=False)
-        vanished = self._vanished(met, unread)
-        emit(Scanned(self.path, asked, vanished, files, unread))
+        met, files, left_out = self._meet(self.path, asked, emit, breathe, by_event=False)
+        vanished = self._vanished(met, left_out.unread)
+        emit(Scanned(self.path, asked, vanished, files, left_out))
 
     def _meet(
         self, directory: str, asked: float, emit: Emit, breathe: Callable[[], None], *, by_event: bool
-    ) -> tuple[set[str], int, dict[str, str]]:
-        """Emit the unknown files below a directory; return the known ones met, how many in all, and what was unread."""
+    ) -> tuple[set[str], int, LeftOut]:
+        """Emit the unknown files below a directory; return the known ones met, how many in all, what is left out."""
         met: set[str] = set()
-        unread: dict[str, str] = {}
+        left_out = LeftOut()
         chunk: list[tuple[str, FileStamp]] = []
         files = 0
-        for path, status in walk_frames(directory, self._nested, unread):
+        for path, status in walk_frames(directory, self._nested, left_out):
             files += 1
             if files % _BREATH == 0:
                 breathe()
@@ -215,7 +215,7 @@ class Root:
                 chunk.clear()
         if chunk:
             emit(Found(self.path, asked, tuple(chunk), by_event))
-        return met, files, unread
+        return met, files, left_out
 
     def _vanished(self, met: set[str], unread: Collection[str]) -> tuple[str, ...]:
         """Return the known files of this root that are surely gone.

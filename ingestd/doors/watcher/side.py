@@ -10,6 +10,7 @@ from typing import Literal
 
 from ingestd.doors.watcher.requests import Check, Checked, Condition, Request, Scan, Scanned
 from ingestd.doors.watcher.root import Root, RootThread
+from ingestd.doors.watcher.walk import LeftOut
 from ingestd.settings import Arrival
 
 CHECK_INTERVAL_S = 2.0
@@ -77,7 +78,7 @@ class Side:
     overflows: int = 0
     renewals: int = 0
     missed: int = 0
-    unread: Mapping[str, str] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
     suspects: set[str] = field(default_factory=set)
 
     @property
@@ -146,12 +147,24 @@ class Side:
         """Note the end of a scan."""
         self.is_busy = False
         if self.condition is not None and self.condition.mode != "missing":
-            self.last_scan, self.files, self.unread = now, answer.files, answer.unread
+            self._note_links(answer.left_out)
+            self.last_scan, self.files, self.left_out = now, answer.files, answer.left_out
             self.scans += 1
             self.scans_since_renewal += 1
             self.distrust = max(0, self.distrust - 1)
             self.is_caught_up = self.is_caught_up or self.scans_owed == 0
         self.next_scan = now + self.interval_s
+
+    def _note_links(self, left_out: LeftOut) -> None:
+        """Tell once that there are links."""
+        if left_out.links and not self.left_out.links:
+            _LOG.warning(
+                "%a: %d symbolic links to frames or directories are not followed, such as %a. Put the frames there, or "
+                "name the directories that hold them in camera.directories",
+                self.root.path,
+                left_out.links,
+                left_out.a_link,
+            )
 
     def note_missed(self, path: str) -> None:
         """Distrust the events for a while if this file, new and settled, came without any."""
@@ -197,7 +210,7 @@ class Side:
             overflows=self.overflows,
             renewals=self.renewals,
             missed=self.missed,
-            unread=self.unread,
+            unread=self.left_out.unread,
         )
 
 

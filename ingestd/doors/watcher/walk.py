@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
 
 from ingestd.records import FileStamp
 
@@ -49,7 +50,39 @@ def has_stamp(status: os.stat_result, stamp: FileStamp) -> bool:
     )
 
 
-def walk_frames(top: str, skip: Container[str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:
+@dataclass(slots=True)
+class LeftOut:
+    """What a walk did not look into.
+
+    ``unread``: each directory that exists and could not be read, and what the system said. The ``lost+found`` that a
+    disk has at its top is for root alone and holds no frames. ``links``: how many symbolic links there are to
+    directories, or with the name of a frame; ``a_link``: the first of them.
+    """
+
+    unread: dict[str, str] = field(default_factory=dict)
+    links: int = 0
+    a_link: str = ""
+
+    def note_link(self, entry: os.DirEntry[str]) -> None:
+        """Count a symbolic link if frames may lie behind it."""
+        if is_frame_name(entry.name) or entry.is_dir():
+            self.links += 1
+            self.a_link = self.a_link or entry.path
+
+    def note_error(self, directory: str, error: OSError) -> None:
+        """Note what the system said of a directory."""
+        if not directory.endswith("/lost+found"):
+            self.unread[directory] = error.strerror or str(error)
+
+    def words(self) -> list[str]:
+        """Return one line for each that a person should know of."""
+        links = (
+            f"{self.links} symbolic link{' is' if self.links == 1 else 's are'} not followed, such as {self.a_link!a}"
+        )
+        return [f"{path!a} cannot be read: {why}" for path, why in self.unread.items()] + [links] * bool(self.links)
+
+
+def walk_frames(top: str, skip: Container[str], left_out: LeftOut) -> Iterator[tuple[str, os.stat_result]]:
     """Yield path and status of every regular file below a directory whose name may be a frame's.
 
     Parameters
@@ -58,9 +91,8 @@ def walk_frames(top: str, skip: Container[str], unread: dict[str, str]) -> Itera
         Absolute directory; only this one may be a symbolic link.
     skip : container of str
         Directories that are not entered.
-    unread : dict of str to str
-        Grows by each directory that exists and could not be read, and what the system said. The ``lost+found`` that a
-        disk has at its top is for root alone and holds no frames.
+    left_out : LeftOut
+        Grows by what is not looked into.
     """
     pending = [(top, 0)]
     while pending:
@@ -73,12 +105,13 @@ def walk_frames(top: str, skip: Container[str], unread: dict[str, str]) -> Itera
                     if entry.is_dir(follow_symlinks=False):
                         if depth < MAX_DEPTH and entry.path not in skip:
                             pending.append((entry.path, depth + 1))
+                    elif entry.is_symlink():
+                        left_out.note_link(entry)
                     elif is_frame_name(entry.name) and (status := _regular(entry)) is not None:
                         yield entry.path, status
         except OSError as error:
-            is_gone = isinstance(error, FileNotFoundError) and directory != top
-            if not is_gone and not directory.endswith("/lost+found"):
-                unread[directory] = error.strerror or str(error)
+            if directory == top or not isinstance(error, FileNotFoundError):
+                left_out.note_error(directory, error)
 
 
 def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -28,11 +28,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was read of a directory that holds ``found`` files with the name of a frame."""
+    """What was read of a directory that holds ``found`` files with the name of a frame.
+
+    ``left_out`` says what was not looked into: links, directories that cannot be read.
+    """
 
     found: int
     samples: tuple[Sample, ...]
     refused: tuple[Refused, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
