@@ -45,6 +45,11 @@ def test_only_what_differs_is_written():
     }
 
 
+def test_heading_says_where_relative_paths_are_taken_from():
+    # as tests/test_settings.py proves
+    assert "Relative paths are taken from the directory of this file." in config_text(proposal(night()))
+
+
 def test_every_choice_has_its_reason_above_it():
     lines = config_text(proposal(SOUP)).splitlines()
     for key in ("longitude_deg", "data", "minimum", "match", "dark_policy", "requires", "file_names", "words"):

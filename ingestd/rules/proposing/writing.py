@@ -49,7 +49,7 @@ def _heading(proposal: Proposal) -> str:
         f"# Settings of ingestd, proposed by `ingestd init` from the headers of {read} files in",
         f"# {_printed(proposal.directory)}",
         "# Here stands only what differs from the defaults, with the reason above each key; a key behind a # is a",
-        "# suggestion: take the # away if it is right. Relative paths are taken from the working directory.",
+        "# suggestion: take the # away if it is right. Relative paths are taken from the directory of this file.",
         "# Every value in force:  ingestd config show        After a change:  ingestd config check",
     ]
     if not survey.is_complete:
