@@ -134,6 +134,46 @@ def test_mistake_is_named_with_key_value_and_what_is_allowed(change, words):
         assert word in str(caught.value)
 
 
+def test_every_mistake_is_told_at_once():
+    table = {"masters": {"sigma": 0.5}, "web": {"prot": 1}, "camera": [{"name": "a", "dark_policy": "x"}, {}]}
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings(table, "config.toml")
+    first, *mistakes = str(caught.value).splitlines()
+    assert first == "config.toml: 4 mistakes:"
+    told = ("camera.dark_policy = 'x'", "camera.name: missing", "masters.sigma = 0.5", "web.prot: unknown key")
+    assert sorted(line.strip().startswith(tuple(told)) for line in mistakes) == [True] * 4
+
+
+def test_mistakes_of_several_keys_are_told_at_once():
+    table = {**ONE_CAMERA, "masters": {"bias": {"minimum": 9, "maximum": 4}}, "grading": {"red_sigma": 1.0}}
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings(table, "config.toml")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"masters": {"bias": {"sigma": 3.0}}}, "masters.bias.sigma: unknown key; it is masters.sigma"),
+        ({"longitude_deg": 3.0}, "longitude_deg: unknown key; it is site.longitude_deg"),
+        ({"gain_e_per_adu": 3.0}, "; it is camera.gain_e_per_adu or camera.amplifiers.gain_e_per_adu"),
+        ({"web": {"nonsense": 1}}, "web.nonsense: unknown key; known are enabled, host, port"),
+        ({"camera": [{"name": "a", "nonsense": 1}]}, "camera.nonsense: unknown key; known are name, directories"),
+    ],
+)
+def test_hint_is_where_the_key_belongs_or_what_is_near(change, words):
+    with pytest.raises(SettingsInvalid, match=re.escape(words)):
+        parse_settings({**ONE_CAMERA, **change}, "config.toml")
+
+
+def test_home_is_what_the_tilde_means(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    camera = {"name": "a", "directories": ["~/incoming", "x/~"]}
+    settings = parse_settings({"paths": {"data": "~/data"}, "camera": [camera]}, folder=Path("/etc"))
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.roots == (tmp_path / "incoming", Path("/etc/x/~"))
+
+
 def test_toml_error_names_file_and_line(tmp_path):
     path = tmp_path / "broken.toml"
     path.write_text("[site]\nname = \n")

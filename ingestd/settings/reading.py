@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,7 +15,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from ingestd.errors import SettingsInvalid
 from ingestd.settings.association import MasterRules, Matching
-from ingestd.settings.checking import check_together
+from ingestd.settings.checking import mistakes_together
 from ingestd.settings.whole import Settings
 
 
@@ -49,12 +51,22 @@ def parse_settings(table: Mapping[str, Any], origin: str = "settings", folder: P
         Names the table in errors.
     folder : Path
         Where relative paths are taken from.
+
+    Raises
+    ------
+    SettingsInvalid
+        With every mistake in the table.
     """
     general = {name: table[name] for name in ("masters", "matching") if name in table}
-    shared = cast("Settings", _Reader(origin, {}).section(Settings, {**general, "camera": []}, ""))
-    reader = _Reader(origin, {MasterRules: shared.masters, Matching: shared.matching})
-    settings = _rooted(cast("Settings", reader.section(Settings, table, "")), folder)
-    check_together(settings, origin)
+    shared = cast("Settings", _Reader({}).section(Settings, {**general, "camera": []}, ""))
+    reader = _Reader({MasterRules: shared.masters, Matching: shared.matching})
+    read = cast("Settings", reader.section(Settings, table, ""))
+    settings = read if reader.mistakes else _rooted(read, folder)
+    mistakes = list(dict.fromkeys(reader.mistakes or mistakes_together(settings)))
+    if len(mistakes) > 1:
+        raise SettingsInvalid("\n  ".join([f"{origin}: {len(mistakes)} mistakes:", *mistakes]))
+    if mistakes:
+        raise SettingsInvalid(f"{origin}: {mistakes[0]}")
     return settings
 
 
@@ -64,41 +76,43 @@ def plain_path(path: Path) -> Path:
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:
-    """Return the settings with absolute paths; relative ones are taken from the folder."""
+    """Return the settings with absolute paths; ``~`` is a home, relative ones are taken from the folder."""
 
     def rooted(text: str) -> str:
         """Return one path."""
-        return str(plain_path(folder / text))
+        return str(plain_path(folder / os.path.expanduser(text)))  # noqa: PTH111 - the home of nobody is no error
 
     cameras = tuple(replace(it, directories=tuple(map(rooted, it.directories))) for it in settings.camera)
     return replace(settings, paths=replace(settings.paths, data=rooted(settings.paths.data)), camera=cameras)
 
 
 class _Reader:
-    """Reads sections; ``bases`` are what an optional section of a type stands on: its other keys are theirs."""
+    """Reads sections; ``bases`` are what an optional section of a type stands on: its other keys are theirs.
 
-    def __init__(self, origin: str, bases: Mapping[type, object]) -> None:
-        self._origin = origin
+    Every wrong key is noted in ``mistakes``, and has no meaningful value in what is returned.
+    """
+
+    def __init__(self, bases: Mapping[type, object]) -> None:
         self._bases = bases
+        self.mistakes: list[str] = []
 
     def section(self, cls: type, table: object, path: str, base: object = None) -> object:
         """Return an instance of the dataclass ``cls`` from a TOML table, strictly."""
         if not isinstance(table, Mapping):
-            raise SettingsInvalid(f"{self._origin}: {path} = {table!r}: must be a table, [{path}]")
+            raise SettingsInvalid(f"{path} = {table!r}: must be a table, [{path}]")
         hints = get_type_hints(cls)
         known: dict[str, Field[Any]] = {item.name: item for item in fields(cls)}
-        for name in table:
-            if name not in known:
-                raise SettingsInvalid(f"{self._origin}: {_join(path, name)}: unknown key{_nearest(name, known)}")
+        self.mistakes += [f"{_join(path, it)}: unknown key{_hint(it, known)}" for it in table if it not in known]
         values: dict[str, object] = {}
         for name, item in known.items():
-            default = _default(item) if base is None else getattr(base, name)
+            values[name] = default = _default(item) if base is None else getattr(base, name)
             if name in table:
-                values[name] = self._value(hints[name], item, table[name], _join(path, name), default)
+                try:
+                    values[name] = self._value(hints[name], item, table[name], _join(path, name), default)
+                except SettingsInvalid as error:
+                    self.mistakes.append(str(error))
             elif default is MISSING:
-                raise SettingsInvalid(f"{self._origin}: {_join(path, name)}: missing; it has no default")
-            else:
-                values[name] = default
+                self.mistakes.append(f"{_join(path, name)}: missing; it has no default")
         return cls(**values)
 
     def _value(self, hint: Any, item: Field[Any], value: object, path: str, default: object) -> object:  # noqa: ANN401 - a type
@@ -116,7 +130,7 @@ class _Reader:
     def _sequence(self, part: object, item: Field[Any], value: object, path: str) -> tuple[object, ...]:
         """Return a checked list as a tuple; a list of tables becomes sections."""
         if not isinstance(value, list | tuple):
-            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be a list")
+            raise SettingsInvalid(f"{path} = {value!r}: must be a list")
         if isinstance(part, type) and is_dataclass(part):
             return tuple(self.section(part, entry, path) for entry in value)
         return tuple(self._scalar(cast("type", part), item, entry, path) for entry in value)
@@ -124,7 +138,7 @@ class _Reader:
     def _mapping(self, part: type, item: Field[Any], value: object, path: str) -> dict[str, object]:
         """Return a checked table of single values: numbers, or whatever can be written as text."""
         if not isinstance(value, Mapping) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
-            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be a table of single values")
+            raise SettingsInvalid(f"{path} = {value!r}: must be a table of single values")
         if part is str:
             return {str(k): str(v) for k, v in value.items()}
         return {str(k): self._scalar(part, item, v, _join(path, str(k))) for k, v in value.items()}
@@ -134,17 +148,17 @@ class _Reader:
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-            raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be {_TYPE_NAMES[hint]}")
+            raise SettingsInvalid(f"{path} = {value!r}: must be {_TYPE_NAMES[hint]}")
         allowed = item.metadata
         if allowed["choices"] and value not in allowed["choices"]:
             raise SettingsInvalid(
-                f"{self._origin}: {path} = {value!r}: must be one of {', '.join(map(repr, allowed['choices']))}"
+                f"{path} = {value!r}: must be one of {', '.join(map(repr, allowed['choices']))}"
                 f"{_nearest(str(value), dict.fromkeys(allowed['choices']))}"
             )
         if isinstance(value, int | float) and not isinstance(value, bool):
             low, high = allowed["low"], allowed["high"]
             if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
-                raise SettingsInvalid(f"{self._origin}: {path} = {value!r}: must be between {low:g} and {high:g}")
+                raise SettingsInvalid(f"{path} = {value!r}: must be between {low:g} and {high:g}")
         return value
 
 
@@ -161,7 +175,25 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    """Return where an unknown key belongs, else the nearest of those that are known here."""
+    elsewhere = list(itertools.islice((path for path in _key_paths(Settings) if path.split(".")[-1] == name), 3))
+    return f"; it is {' or '.join(elsewhere)}" if elsewhere else _nearest(name, known)
+
+
+def _key_paths(cls: type, path: str = "") -> Iterator[str]:
+    """Yield the path of each key, the outermost first; those that a camera has like all cameras once."""
+    sections: list[tuple[type, str]] = []
+    for name, hint in get_type_hints(cls).items():
+        yield (inner := _join(path, name))
+        part = get_args(hint)[0] if get_origin(hint) is tuple else hint
+        if isinstance(part, type) and is_dataclass(part):
+            sections.append((part, inner))
+    for part, inner in sections:
+        yield from _key_paths(part, inner)
+
+
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    """Return a hint at the nearest known key, or an empty text."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    """Return a hint at the nearest known name, or at all if none is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
