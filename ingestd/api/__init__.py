@@ -111,7 +111,7 @@ def open_catalogue(path: str | Path) -> Catalogue:
     """
     path = Path(path)
     if not path.exists():
-        raise CatalogueUnusable(f"{path}: there is no database yet. `ingestd run` or `ingestd scan` makes it.")
+        raise CatalogueUnusable(f"{path}: there is no database yet. Run `ingestd scan` first, or `ingestd run`.")
     is_free = lock_holder(path.with_name("ingestd.lock")) is None
     has_journal = path.with_name(f"{path.name}-wal").exists()
     return Catalogue.open(path, read_only=True, immutable=is_free and not has_journal)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 Row = Mapping[str, object]
-_WIDTH = 120
 _MOST_UNREADABLE = 3
-_LEAST_PATH = 32
-"""A path is not cut below this: the name of a frame has about 30 characters."""
 
 
 def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, empty: str) -> None:
@@ -55,13 +54,18 @@ def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
     click.echo(stream.getvalue(), nl=False)
 
 
-def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
-    """Return rows as aligned text; numbers to the right, a missing value as a dash, long paths cut before the name."""
+def table(rows: Sequence[Row], columns: Mapping[str, str], *, width: int | None = None) -> str:
+    """Return rows as aligned text; numbers to the right, a missing value as a dash.
+
+    On a terminal (or where ``width`` is given) long paths are cut before the name; elsewhere they stand whole.
+    """
     cells = [[_text(key, row.get(key)) for key in columns] for row in rows]
     widths = _widths(cells, columns)
-    if "path" in columns:
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    if "path" in columns and width is not None:
         at = list(columns).index("path")
-        room = max(_WIDTH - sum(widths) - 2 * (len(widths) - 1) + widths[at], _LEAST_PATH)
+        room = width - sum(widths) - 2 * (len(widths) - 1) + widths[at]
         cells = [[*line[:at], _shortened(line[at], room), *line[at + 1 :]] for line in cells]
         widths = _widths(cells, columns)
     is_number = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns]
@@ -76,11 +80,10 @@ def _widths(cells: Sequence[Sequence[str]], columns: Mapping[str, str]) -> list[
 
 
 def _shortened(path: str, room: int) -> str:
-    """Return a path cut in the middle, so that its name stands as far as there is room."""
-    if len(path) <= room:
-        return path
-    tail = min(len(path.rpartition("/")[2]) + 1, room - 3)
-    return f"{path[: room - 3 - tail]}...{path[-tail:]}"
+    """Return a path cut before its name, which stands even where there is no room."""
+    name = f".../{path.rpartition('/')[2]}"
+    cut = f"{path[: max(room - len(name), 0)]}{name}"
+    return path if len(path) <= max(room, len(cut)) else cut
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
