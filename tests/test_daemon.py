@@ -548,6 +548,8 @@ def test_requeue_works_with_and_without_a_daemon(service):
     service.run("scan", "--quiet")
     assert service.run("requeue", "M13_V_60s_20250301_203000.fit").returncode == 0
     assert service.json("status")["queue"]["lights"] == 1
+    again = service.run("scan", "--quiet").stderr
+    assert "Unchanged: M13_V_60s_20250301_203000.fit: the best masters give the same product" in again
     service.start()
     until(service.is_done)
     done = service.run("requeue", "--all")

@@ -1,6 +1,7 @@
 """The commands: parse, call, print, exit code.
 
-``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``serving`` runs and
+``main`` is the entry point; ``options`` what commands share, ``initialising`` proposes settings, ``configuring``
+checks them, ``serving`` runs and
 scans, ``showing`` reads the database, ``sensing`` tells what all nights say of a sensor, ``explaining`` why, also of a
 master (``lineage``), ``inspecting`` measures frames by hand (``picturing`` prints it), ``covering`` what to take,
 ``mapping`` the bad pixels, ``exporting`` serves other programs, ``verifying`` proves, ``operating`` changes something,
@@ -33,6 +34,7 @@ EXIT_LOCKED = 75
 
 
 _MODULES: Mapping[str, tuple[str, ...]] = {
+    "configuring": ("config",),
     "covering": ("coverage",),
     "deciding": ("accept", "reject", "restore", "pin", "decisions"),
     "demonstrating": ("demo",),
@@ -45,7 +47,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = {
     "operating": ("requeue",),
     "sensing": ("sensor",),
     "serving": ("run", "scan"),
-    "showing": ("status", "frames", "masters", "qa", "config"),
+    "showing": ("status", "frames", "masters", "qa"),
     "verifying": ("verify",),
 }
 """The commands of each module, which has a function of the same name for each. It is imported when one is called:

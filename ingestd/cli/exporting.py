@@ -13,10 +13,17 @@ from typing import Any, TextIO
 import click
 
 from ingestd.api import open_catalogue
-from ingestd.cli.options import check_target, config_option, json_option, night_option, printable, settings_of
+from ingestd.cli.options import (
+    check_target,
+    config_option,
+    json_option,
+    metric_option,
+    night_option,
+    printable,
+    settings_of,
+)
 from ingestd.cli.tables import table
 from ingestd.doors.catalogue import Exported
-from ingestd.metrics import METRICS
 from ingestd.records import Kind, State
 
 _UNITS = {"exposure_s": "s", "ccd_temp_c": "deg_C", "set_temp_c": "deg_C", "gain_e_per_adu": "electron / adu"}
@@ -79,7 +86,7 @@ def query(
 @click.option("--camera", help="Name of a [[camera]].")
 @night_option
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Of frames.")
-@click.option("--metric", type=click.Choice([row.name for row in METRICS]), metavar="NAME", help="Of quality figures.")
+@metric_option
 @click.pass_context
 def export(
     context: click.Context,
@@ -104,6 +111,7 @@ def export(
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
         columns = catalogue.exported_columns(what)
+        rows = count = _Counted(rows)
         with _destination(output) as stream:
             if as_format == "jsonl":
                 stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -112,6 +120,24 @@ def export(
                     stream.writelines(_ecsv_header(columns))
                     rows = ({name: _one_line(value) for name, value in row.items()} for row in rows)
                 _write_csv(rows, columns, stream)
+    if output not in (None, "-"):
+        click.echo(f"Written: {output}, {count.rows} row{'' if count.rows == 1 else 's'}.")
+
+
+class _Counted:
+    """Rows that are counted as they pass."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        row = next(self._rows)
+        self.rows += 1
+        return row
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ingestd.metrics import METRICS
 from ingestd.settings import Log, Settings, load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -46,6 +48,22 @@ def _as_night(_context: click.Context, _option: click.Parameter, value: str | No
 def json_option(command: Command) -> Command:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of a table.")(command)
+
+
+def metric_option(command: Command) -> Command:
+    """Add ``--metric NAME``."""
+    words = "Of quality figures only this one."
+    return click.option("--metric", metavar="NAME", callback=_as_metric, help=words)(command)
+
+
+def _as_metric(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a quality figure."""
+    names = [row.name for row in METRICS]
+    if value is None or value in names:
+        return value
+    near = difflib.get_close_matches(value, names, 5) or [name for name in names if value and value in name][:5]
+    hint = f"did you mean {', '.join(near)}?" if near else "`ingestd qa --latest` lists them"
+    raise click.BadParameter(f"there is no quality figure {value!r}; {hint}")
 
 
 def config_path(context: click.Context, config: str | None) -> Path:

@@ -1,9 +1,9 @@
-"""``status``, ``frames``, ``masters``, ``qa``, ``config``: what the database and the settings say."""
+"""``status``, ``frames``, ``masters``, ``qa``: what the database says."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,13 +12,22 @@ from ingestd import daemon
 from ingestd.api import open_catalogue
 from ingestd.cli.adopting import add
 from ingestd.cli.deciding import valid
-from ingestd.cli.options import LIMIT, check_camera, config_option, config_path, json_option, night_option, settings_of
+from ingestd.cli.options import (
+    LIMIT,
+    check_camera,
+    config_option,
+    config_path,
+    json_option,
+    metric_option,
+    night_option,
+    settings_of,
+)
 from ingestd.cli.tables import arriving_words, print_rows, table
 from ingestd.doors.control import lock_holder
-from ingestd.metrics import METRICS
+from ingestd.errors import SettingsInvalid
 from ingestd.records import Kind, State
 from ingestd.rules.groups import GRADES
-from ingestd.settings import Settings
+from ingestd.settings import Settings, load_settings
 
 _FRAME_FIELDS = (
     "frame_id",
@@ -159,7 +168,7 @@ masters.add_command(valid)
 @click.command()
 @config_option
 @json_option
-@click.option("--metric", type=click.Choice([row.name for row in METRICS]), metavar="NAME", help="Only this figure.")
+@metric_option
 @click.option("--camera", help="Name of a [[camera]].")
 @click.option("--latest", is_flag=True, help="Only the newest value of each figure.")
 @click.option("--limit", type=LIMIT, metavar="N", help="Only the newest N.")
@@ -195,7 +204,7 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
 
     Also how much space the products of the newest nights take.
     """
-    settings = settings_of(context, config)
+    settings = _valid_settings(config_path(context, config))
     holder = lock_holder(daemon.lock_path(settings)) if daemon.lock_path(settings).exists() else None
     with _reader(settings) as catalogue:
         found: dict[str, Any] = {"daemon_pid": holder, **catalogue.status(), "counts": catalogue.counts()}
@@ -226,33 +235,15 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         click.echo(f"\n{table(nights, {'night': 'night', 'products': 'products', 'gb': 'GB'})}")
 
 
-@click.group()
-def config() -> None:
-    """Check or show the settings."""
-
-
-@config.command("check")
-@config_option
-@click.pass_context
-def check(context: click.Context, config: str | None) -> None:
-    """Check the settings file.
-
-    A mistake is told with its key, its value and what is allowed; the exit status is 2.
-    """
-    settings = settings_of(context, config)
-    for root in settings.roots:
-        if not root.is_dir():
-            click.echo(f"Note: {root} does not exist yet; the daemon waits for it.")
-    cameras = ", ".join(camera.name for camera in settings.camera)
-    click.echo(f"The settings are valid. Cameras: {cameras}. Directories: {', '.join(map(str, settings.roots))}.")
-
-
-@config.command("show")
-@config_option
-@click.pass_context
-def show(context: click.Context, config: str | None) -> None:
-    """Print the effective values of all settings, defaults included, as JSON."""
-    click.echo(json.dumps(dataclasses.asdict(settings_of(context, config)), indent=2))
+def _valid_settings(path: Path) -> Settings:
+    """Return the settings; where they are broken, say what that means for a daemon that runs."""
+    try:
+        return load_settings(path)
+    except SettingsInvalid as error:
+        if not path.exists():
+            raise
+        todo = "put the file right, and it takes the new ones at SIGHUP"
+        raise SettingsInvalid(f"{error}\nA daemon that runs goes on with its former settings: {todo}.") from error
 
 
 def _origin(row: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ class Recorder:
         self._telemetry = telemetry
         self._out: dict[str, tuple[Job, Calibration | None]] = {}
         self._again: dict[str, str] = {}
+        self._fresh: set[str] = set()
         self._arrived_at: dict[str, datetime] = {}
 
     def saw(self, frame_id: str, now: datetime) -> None:
@@ -73,6 +74,11 @@ class Recorder:
         # flats before darks before biases: the grade of a bias makes darks stale, also those that this look graded
         for standing in reversed(plan.standings):
             self._record_standing(standing, now)
+        unchanged = [kept for kept in plan.kept if kept.job_id not in self._fresh]
+        if unchanged:
+            more = f" and {len(unchanged) - 1} more" if len(unchanged) > 1 else ""
+            _log.info("Unchanged: %s%s: the best masters give the same product", self._name(unchanged[0].frame), more)
+        self._fresh.clear()
         for kept in plan.kept:
             better, explanation = kept.calibration.better_possible, explanation_of(kept.calibration)
             self._catalogue.keep_reduction(kept.frame.frame_id, kept.job_id, explanation, now, better=better)
@@ -161,6 +167,7 @@ class Recorder:
         """Record a product."""
         assert calibration is not None  # noqa: S101 - every order to reduce is remembered with its calibration
         frame, again = job.member.frame, self._again[job.job_id]
+        self._fresh.add(job.job_id)
         self._catalogue.record_reduction(
             frame,
             job,

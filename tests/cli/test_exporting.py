@@ -141,7 +141,8 @@ def test_a_filter_that_rows_do_not_have_is_refused(place):
 
 
 def test_a_file_appears_when_it_is_complete(place, tmp_path):
-    place.output("export", "frames", "-o", str(tmp_path / "frames.csv"))
+    said = place.output("export", "frames", "-o", str(tmp_path / "frames.csv"))
+    assert said == f"Written: {tmp_path / 'frames.csv'}, {len(place.json('frames'))} rows.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["frames.csv"]
     assert (tmp_path / "frames.csv").read_text() == place.output("export", "frames")
 
@@ -149,3 +150,13 @@ def test_a_file_appears_when_it_is_complete(place, tmp_path):
 def test_a_file_that_cannot_be_written_is_told(place, tmp_path):
     result = place.run("export", "frames", "-o", str(tmp_path))
     assert (result.exit_code, "cannot be written" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("qa",), ("export", "qa")])
+def test_a_figure_that_there_is_not_is_told_with_those_that_are_near(place, command):
+    result = place.run(*command, "--metric", "read_noise")
+    assert result.exit_code == 2
+    hint = result.stderr.partition("did you mean ")[2]
+    assert "read_noise_adu" in hint
+    assert hint.count("_adu") <= 5
+    assert "`ingestd qa --latest` lists them" in place.run(*command, "--metric", "nonsense").stderr

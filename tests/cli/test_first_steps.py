@@ -8,9 +8,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from ingestd import cli
+from ingestd.cli import program
 from ingestd.errors import IngestdError, SettingsInvalid
+from tests.doors.watching import unreadable
 from tests.scanned import Scanned
 
 
@@ -109,6 +112,46 @@ def test_an_empty_database_has_nothing_to_verify(tmp_path):
     place = Scanned(tmp_path)
     place.scan()
     assert place.output("verify", "--all") == "There are no masters or products yet.\n"
+
+
+def test_broken_settings_leave_a_running_daemon_as_it_is(place, tmp_path):
+    broken = tmp_path / "config.toml"
+    broken.write_text("[web]\nprot = 1\n")
+    said = str(place.run("status", "--config", str(broken)).exception)
+    assert "web.prot: unknown key" in said
+    assert "A daemon that runs goes on with its former settings: put the file right" in said
+
+
+def test_a_check_tells_what_each_camera_watches_and_where_data_goes(tmp_path):
+    (tmp_path / "config.toml").write_text('[[camera]]\nname = "a"\n[[camera]]\nname = "b"\ndirectories = ["raw"]\n')
+    (tmp_path / "raw").mkdir()
+    assert check(tmp_path) == [
+        f"Camera a watches {tmp_path}/incoming: does not exist yet; the daemon waits for it.",
+        f"Camera b watches {tmp_path}/raw.",
+        f"Data goes to {tmp_path}/data.",
+        "The settings are valid.",
+    ]
+
+
+def test_a_check_tells_what_cannot_be_read_or_written(tmp_path):
+    (tmp_path / "config.toml").write_text(
+        '[paths]\ndata = "closed/data"\n[[camera]]\nname = "a"\ndirectories = ["raw"]\n'
+    )
+    (tmp_path / "raw").mkdir(mode=0o700)
+    (tmp_path / "closed").mkdir()
+    with unreadable(tmp_path / "closed"):
+        watched, data, _ = check(tmp_path)
+    assert f"cannot write to {tmp_path}/closed" in data
+    if os.geteuid() == 0:
+        assert f"Camera a watches {tmp_path}/raw: cannot be read by the user nobody" in watched
+    (tmp_path / "closed" / "data").write_text("")
+    assert f"{tmp_path}/closed/data is no directory" in check(tmp_path)[1]
+
+
+def check(directory):
+    result = CliRunner().invoke(program, ["--config", str(directory / "config.toml"), "config", "check"])
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
 
 
 # --- what the operating system refuses --------------------------------------------------------------------------------
