@@ -63,6 +63,7 @@ def prepare(
         adoption = external.adopt(record, cards, told, settings, like=example)
     except NotAdopted as error:
         raise NotAdopted(f"{source}: {error}") from error
+    _check_new(source, adoption.master, cards, settings, catalogue)
     notes = [*adoption.notes, *_check_shape(adoption.master, record, example, catalogue)]
     store.ensure_directory(settings.data_dir)
     try:
@@ -160,6 +161,20 @@ def _frame(catalogue: Catalogue | None, name: str) -> FrameRecord:
     if frame is None:
         raise NotAdopted(f"--like {name}: {len(rows)} frames in the catalogue are called so; name one")
     return frame
+
+
+def _check_new(
+    source: Path, master: Master, cards: Mapping[str, CardValue], settings: Settings, catalogue: Catalogue | None
+) -> None:
+    """Refuse a master that is one of ours already; for another set-up it may be taken."""
+    known = None if catalogue is None else catalogue.master(str(cards.get("MASTERID") or ""))
+    if known is None or not (settings.data_dir / known.path).exists():
+        return
+    if all(getattr(known, name) == getattr(master, name) for name in _SET_UP):
+        raise NotAdopted(f"{source}: is a master of this catalogue already: {known.path}; there is nothing to add")
+
+
+_SET_UP = ("kind", "camera", "configuration", "filter_name")
 
 
 def _check_shape(

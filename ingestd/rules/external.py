@@ -129,6 +129,11 @@ def adopt(
     _check_processing(kind, record, cards, told)
     first, last = _interval(record, cards, told)
     members = told.members or _count(cards)
+    if not members and record.kind in CALIBRATION_KINDS and record.may_join_master:
+        raise NotAdopted(
+            f"it looks like one raw {record.kind.value} frame, not a master: put it into a directory of its camera, or "
+            "give --members if it was made of several"
+        )
     notes = [] if members else ["how many frames it was made of is unknown: its grade is red unless you give --members"]
     frame = like or record
     exposure_s = _dark_exposure_s(record, told) if kind is Kind.DARK else None

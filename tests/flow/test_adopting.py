@@ -221,6 +221,23 @@ def test_what_is_no_fits_file_is_refused(place, tmp_path):
     refused(place, path, "not_fits")
 
 
+def test_a_raw_frame_is_no_master_unless_its_members_are_told(place, tmp_path):
+    raw = tmp_path / "elsewhere" / "dark.fit"
+    raw.parent.mkdir()
+    write_shot(raw.parent, Kind.DARK, 9, exposure_s=60.0, hours=18.0, name=raw.name)
+    refused(place, raw, "looks like one raw dark frame, not a master", like=None)
+    adopting.prepare(raw, Told(members=5), place.settings, place.catalogue, place.now)
+
+
+@pytest.mark.parametrize("kind", ["bias", "dark", "flat"])
+def test_a_master_of_this_catalogue_is_not_added_again(place, tmp_path, kind):
+    own = place.data / place.masters(kind)[0]["path"]
+    copy = tmp_path / "copy.fits"
+    copy.write_bytes(own.read_bytes())
+    for path in (own, copy):
+        refused(place, path, "is a master of this catalogue already", like=None)
+
+
 def test_a_frame_that_is_not_there_lends_nothing(place, tmp_path):
     refused(place, foreign(tmp_path / "elsewhere", 20_000 * FLAT), "0 frames in the catalogue", like="nothing.fit")
 
