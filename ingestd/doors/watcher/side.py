@@ -159,11 +159,9 @@ class Side:
         """Tell once that there are links."""
         if left_out.links and not self.left_out.links:
             _LOG.warning(
-                "%a: %d symbolic links to frames or directories are not followed, such as %a. Put the frames there, or "
-                "name the directories that hold them in camera.directories",
+                "%a: %s. Put the frames there, or name the directories that hold them in camera.directories",
                 self.root.path,
-                left_out.links,
-                left_out.a_link,
+                left_out.link_words,
             )
 
     def note_missed(self, path: str) -> None:

@@ -74,12 +74,16 @@ class LeftOut:
         if not directory.endswith("/lost+found"):
             self.unread[directory] = error.strerror or str(error)
 
+    @property
+    def link_words(self) -> str:
+        """How many links there are, and one of them."""
+        are = "symbolic link is" if self.links == 1 else "symbolic links are"
+        return f"{self.links} {are} not followed, such as {self.a_link!a}"
+
     def words(self) -> list[str]:
         """Return one line for each that a person should know of."""
-        links = (
-            f"{self.links} symbolic link{' is' if self.links == 1 else 's are'} not followed, such as {self.a_link!a}"
-        )
-        return [f"{path!a} cannot be read: {why}" for path, why in self.unread.items()] + [links] * bool(self.links)
+        unread = [f"{path!a} cannot be read: {why}" for path, why in self.unread.items()]
+        return unread + [self.link_words] * bool(self.links)
 
 
 def walk_frames(top: str, skip: Container[str], left_out: LeftOut) -> Iterator[tuple[str, os.stat_result]]:
