@@ -12,6 +12,7 @@ The rooms, from the top of the stairs to the bottom; a room imports only from ro
     simulator/      a synthetic camera of known truth; the demo and the tests use it
     rules/          decisions on records: dialects, clusters, cards (that settings name), groups, matching, planning,
                     screening (pixels against headers), epochs (the hardware changed), coverage (what to take),
+                    lacking (why frames make no master),
                     defects (who tells bad pixels), proposing (settings from headers),
                     addresses (the name of all that is made)
     pixels/         arithmetic on arrays: combine, steps, quality, cosmics

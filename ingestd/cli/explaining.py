@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from ingestd.cli.lineage import master_account, master_text
 from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.cli.tables import failed_build_words
 from ingestd.flow.surveying import read_sample
-from ingestd.records import FrameRecord
-from ingestd.rules import windows
+from ingestd.records import FrameRecord, Kind
+from ingestd.rules import groups, lacking, windows
 from ingestd.rules.matching import explain_lines, with_named_fields
 from ingestd.rules.proposing import Sample, header_cards, missing_fields
-from ingestd.settings import Keywords, Settings
+from ingestd.settings import Camera, Settings
 
 _WIDTH = 100
 _FIELDS = (
@@ -92,15 +92,39 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
         "pixels": [asdict(finding) for finding in catalogue.findings(frame.frame_id)],
         "decisions": catalogue.decisions(frame_id=frame.frame_id),
         "products": catalogue.product_rows(frame.frame_id),
-        "masters": with_named_fields(json.loads(explanation)) if explanation else None,
+        "masters": _choices(catalogue, frame, explanation, settings) if explanation else None,
         "failed_builds": catalogue.failed_builds(str(frame.camera), windows.setup_of(frame.configuration.key())),
     }
     return described
 
 
+def _choices(
+    catalogue: Any,  # noqa: ANN401 - a Catalogue
+    frame: FrameRecord,
+    explanation: str,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return the choice of masters as it was recorded, and for what is missing the frames that there are now."""
+    found = with_named_fields(json.loads(explanation))
+    rules = settings.rules_of(frame.camera)
+    for name, choice in found.items():
+        if choice["choice"] == "wait" and frame.night is not None:
+            kind = Kind(name)
+            group = groups.group_of(replace(frame, kind=kind))
+            nights = lacking.nights_of_use(group, frame.night, rules)
+            camera = _camera(frame, settings)
+            choice["frames"] = lacking.frames_in_words(catalogue, group, nights, frame.ccd_temp_c, rules, camera)
+    return found
+
+
+def _camera(frame: FrameRecord, settings: Settings) -> Camera:
+    """Return the settings of the camera of a frame; one that left the settings keeps the defaults."""
+    return next((camera for camera in settings.camera if camera.name == frame.camera), Camera(str(frame.camera)))
+
+
 def _missing(frame: FrameRecord, path: str, settings: Settings) -> list[dict[str, Any]]:
     """Return the fields that the header does not say, with cards that may hold them if the file is still there."""
-    own = next((camera.keywords for camera in settings.camera if camera.name == frame.camera), Keywords())
+    own = _camera(frame, settings).keywords
     if not missing_fields(frame, own):
         return []
     sample = read_sample(Path(path), Path(path).name, settings.limits)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ingestd.records import Kind
-from ingestd.rules import clusters, groups
+from ingestd.rules import clusters, groups, lacking
 from ingestd.settings import Rules, Settings
-
-_FLAWS = (
-    ("decision", "rejected", "rejected by an operator"),
-    ("state", "quarantined", "quarantined"),
-    ("live", 0, "the raw file is gone"),
-    ("superseded", 1, "the same pixels came again with another header"),
-)
 
 
 def master_account(
@@ -43,13 +35,8 @@ def master_account(
 
 def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
     """Return why a frame of the group and window of a master is no member of it."""
-    for name, value, words in _FLAWS:
-        if frame[name] == value:
-            return f"{words}: {frame['reason']}" if name == "state" else words
-    if frame["screened"] and frame["decision"] != "accepted":
-        return f"{frame['screened']}: {frame['detail']}" if frame["detail"] else str(frame["screened"])
-    if json.loads(frame["flags"]):
-        return ", ".join(json.loads(frame["flags"]))
+    if found := lacking.flaw(frame):
+        return f"{found}: {frame['detail']}" if found == frame["screened"] and frame["detail"] else found
     reach_s = clusters.exposure_tolerance_s(master["exposure_s"], rules.matching.dark)
     if master["kind"] == "dark" and not clusters.is_near(frame["exposure_s"], master["exposure_s"], reach_s):
         return f"another exposure: {frame['exposure_s']} s"

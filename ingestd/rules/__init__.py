@@ -7,6 +7,6 @@
 - What is good: ``screening`` of frames, ``grading`` of masters.
 - What is done: ``matching`` chooses masters, ``planning`` says which jobs are due, ``addresses`` names what they make,
   ``orders`` keeps them to be given once more, ``external`` takes masters made elsewhere.
-- What a person is told: ``coverage`` (what to take), ``defects`` (which masters tell bad pixels), ``proposing``
-  (settings from headers).
+- What a person is told: ``coverage`` (what to take), ``lacking`` (why frames make no master), ``defects`` (which
+  masters tell bad pixels), ``proposing`` (settings from headers).
 """

@@ -68,6 +68,11 @@ class Shelf:
             it for it in self.calibrations if groups.group_of(it) == group and first_night <= it.night <= last_night
         ]
 
+    def group_rows(self, group, first_night, last_night):
+        good = {"decision": None, "state": "done", "live": 1, "superseded": 0, "screened": "", "measured": 1}
+        found = self.usable_frames(group, first_night, last_night)
+        return [good | {"ccd_temp_c": it.ccd_temp_c, "flags": "[]"} for it in found]
+
 
 def lights(count=1, nights_ago=0, **changes):
     names = [f"light {nights_ago} {number} {sorted(changes.items())}" for number in range(count)]

@@ -327,7 +327,8 @@ def test_master_dark_without_a_bias_waits():
     found = matching.bias_for(dark(), [], SETTINGS)
     assert isinstance(found, Wait)
     assert (
-        found.reason == "needs a bias at -10.0 C. No master of this configuration yet. Take biases, if there are none."
+        found.reason == "needs a bias at -10.0 C. No master bias of this configuration within 210 d. "
+        "Take biases, if there are fewer than 3 (masters.bias.minimum)."
     )
 
 

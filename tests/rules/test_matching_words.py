@@ -32,14 +32,15 @@ def test_wait_names_the_nearest_its_distance_the_tolerance_and_the_setting():
 
 def test_wait_without_any_master_says_what_to_take():
     assert choose(frame()).dark.reason == (
-        "needs a dark of 300 s at -10.0 C. No master of this configuration yet. Take darks, if there are none."
+        "needs a dark of 300 s at -10.0 C. No master dark of this configuration within 450 d. "
+        "Take darks, if there are fewer than 3 (masters.dark.minimum)."
     )
 
 
 def test_wait_for_an_expired_bias_names_its_age_and_validity():
     found = choose(frame(), bias=[master(Kind.BIAS, age_d=100)])
     assert found.bias.reason == (
-        "needs a bias at -10.0 C. Nearest of 1: -10.0 C (2023-11-30), 100.0 d away in time, valid 90 d. "
+        "needs a bias at -10.0 C. Nearest of 1: -10.0 C (2023-11-30), too old: 100.0 d away in time, valid 90 d. "
         "Take biases, or raise masters.bias.valid_d."
     )
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.texts import decode_path, encode_path
+from ingestd.doors.catalogue.texts import decode_path, encode_path, group_filter
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from ingestd.records import Group
 
 _HEXADECIMAL = set("0123456789abcdef")
 _SHORTEST_ID = 4
@@ -66,6 +68,22 @@ class Results(Reading):
         found: dict[str, Any] = {name: [dict(row) for row in self._rows(sql, key)] for name, sql in lists.items()}
         return found | {"products": self._value(_PRODUCTS_MADE, key)}
 
+    def group_rows(self, group: Group, first_night: str, last_night: str) -> list[dict[str, Any]]:
+        """Return what each frame of a group in a range of nights is, good or not, with what keeps it out of masters.
+
+        Of each ``night``, ``ccd_temp_c``, ``state``, ``reason``, ``flags`` (JSON), ``screened``, ``decision``,
+        ``live``, ``measured``, ``superseded``; in order of time.
+        """
+        parameters = {
+            "camera": group.camera,
+            "kind": group.kind.value,
+            "configuration": group.configuration,
+            "group_filter": group_filter(group.kind, group.filter_name),
+            "first_night": first_night,
+            "last_night": last_night,
+        }
+        return [dict(row) for row in self._rows(_GROUP, parameters)]
+
     def _results(self, sql: str, parameters: dict[str, object]) -> list[Result]:
         """Return the results of a query."""
         return [_result(row) for row in self._rows(sql, parameters)]
@@ -106,12 +124,16 @@ _LEFT_OUT = """SELECT f.frame_id,
         (SELECT s.path FROM sightings s WHERE s.frame_id = f.frame_id
         ORDER BY s.gone_at IS NULL DESC, s.first_seen DESC, s.sighting_id DESC LIMIT 1) AS path,
         f.night, f.obs_start, f.exposure_s, f.ccd_temp_c, f.state, f.reason,
-        f.detail, f.flags, f.screened, f.decision, f.live, f.superseded_by IS NOT NULL AS superseded
+        f.detail, f.flags, f.screened, f.decision, f.live, f.measured, f.superseded_by IS NOT NULL AS superseded
     FROM masters m JOIN frames f ON f.camera = m.camera AND f.kind = m.kind AND f.configuration = m.configuration
         AND f.group_filter = CASE m.kind WHEN 'flat' THEN ifnull(m.filter_name, '') ELSE '' END
     WHERE m.master_id = :master_id AND f.night BETWEEN :first_night AND m.night
     AND f.frame_id NOT IN (SELECT frame_id FROM members WHERE master_id = :master_id)
     ORDER BY f.obs_start, f.frame_id"""
+_GROUP = """SELECT night, ccd_temp_c, state, reason, flags, screened, decision, live, measured,
+        superseded_by IS NOT NULL AS superseded
+    FROM frames WHERE camera = :camera AND kind = :kind AND configuration = :configuration
+    AND group_filter = :group_filter AND night BETWEEN :first_night AND :last_night ORDER BY obs_start, frame_id"""
 _PARENTS = """SELECT m.master_id, m.kind, m.path FROM parents p JOIN masters m ON m.master_id = p.parent_id
     WHERE p.master_id = :master_id ORDER BY p.position"""
 _PRODUCTS_MADE = """SELECT count(*) FROM used_masters JOIN reductions USING (reduction_id)

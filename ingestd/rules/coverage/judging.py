@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ingestd.records import CALIBRATION_KINDS, Break, Calibration, FrameRecord, Kind, Master, Match, Wait
-from ingestd.rules import groups, matching, windows
+from ingestd.rules import groups, lacking, matching, windows
 from ingestd.rules.coverage.values import Combination, Cover, Status, View
 from ingestd.settings import Camera, Settings
 
@@ -49,7 +49,7 @@ class Judge:
         self._settings = settings
         self._horizon = now + timedelta(days=expiring_d)
         self._cameras = {camera.name: camera for camera in settings.camera}
-        self._masters: dict[tuple[str, str], dict[Kind, list[Master]]] = {}
+        self._masters: dict[tuple[str, str, bool], dict[Kind, list[Master]]] = {}
 
     def subjects(self, found: Sequence[Combination]) -> Iterator[Subject]:
         """Yield the combinations as frames; one whose example has left the catalogue is left out."""
@@ -74,7 +74,18 @@ class Judge:
                     subject.combination, kind, status, choice.how, best.grade, choice.master, until, best.reason
                 )
             elif isinstance(choice, Wait):
-                yield Cover(subject.combination, kind, Status.MISSING, "", "", None, None, choice.reason)
+                reason = self._why_missing(subject, kind)
+                yield Cover(subject.combination, kind, Status.MISSING, "", "", None, None, reason)
+
+    def _why_missing(self, subject: Subject, kind: Kind) -> str:
+        """Return why no master serves: the nearest of all there are, however old, and the frames that there are."""
+        it = subject.combination
+        choice = self.calibration(subject, self.now, self._masters_of(it, every=True)).choice(kind)
+        group = groups.group_of(replace(subject.frame, kind=kind))
+        rules = self._settings.rules_of(it.camera)
+        nights = lacking.nights_of_use(group, groups.night_of(self.now, self._settings.site.longitude_deg), rules)
+        frames = lacking.frames_in_words(self._view, group, nights, it.ccd_temp_c, rules, subject.camera)
+        return f"{choice.reason} Frames there: {frames}." if isinstance(choice, Wait) else ""
 
     def calibration(self, subject: Subject, at: datetime, masters: Mapping[Kind, Sequence[Master]]) -> Calibration:
         """Return the choice among masters for a frame of the combination taken at a time."""
@@ -82,17 +93,17 @@ class Judge:
         frame = replace(subject.frame, obs_start=at, night=night)
         return matching.calibration_for(frame, masters, self._settings, subject.camera, subject.breaks)
 
-    def _masters_of(self, combination: Combination) -> dict[Kind, list[Master]]:
-        """Return the masters of a set-up that are valid now, and older ones to be told as the nearest."""
+    def _masters_of(self, combination: Combination, *, every: bool = False) -> dict[Kind, list[Master]]:
+        """Return the masters of a set-up that may be valid now, or every one, to tell the nearest however old."""
         key = (combination.camera, windows.setup_of(combination.configuration))
-        if key not in self._masters:
-            self._masters[key] = {
+        if (*key, every) not in self._masters:
+            self._masters[*key, every] = {
                 kind: self._view.masters_of_setup(
-                    *key, kind, since=self.now - 2 * self._valid(combination.camera, kind)
+                    *key, kind, since=None if every else self.now - self._valid(combination.camera, kind)
                 )
                 for kind in CALIBRATION_KINDS
             }
-        return self._masters[key]
+        return self._masters[*key, every]
 
     def _lasts_until(self, subject: Subject, kind: Kind, choice: Match) -> datetime:
         """Return when the last of the masters that serve ceases to be valid, or a time beyond the horizon."""

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from ingestd.records import Break, FrameRecord, Group, Kind, Master, ScienceUse
+from ingestd.records import FrameRecord, Kind, Master, ScienceUse
+from ingestd.rules import lacking
 
 NIGHTS = 14
 """For how many nights back science is looked at, unless said otherwise."""
@@ -24,7 +25,7 @@ class Status(StrEnum):
     MISSING = "missing"
 
 
-class View(Protocol):
+class View(lacking.View, Protocol):
     """What coverage reads of the catalogue."""
 
     def newest_science_night(self) -> str | None:
@@ -46,12 +47,6 @@ class View(Protocol):
         until: datetime | None = None,
     ) -> list[Master]:
         """Return the current masters of one set-up, in whatever window, by the time of their last member."""
-
-    def breaks(self, camera: str, setup: str) -> list[Break]:
-        """Return the breaks between hardware epochs of a set-up."""
-
-    def usable_frames(self, group: Group, first_night: str, last_night: str) -> list[FrameRecord]:
-        """Return the frames of a group that may be members."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def explain_lines(record: Mapping[str, Any], *, every_field: bool = False) -> li
     Parameters
     ----------
     record : mapping
-        What `with_named_fields` gave.
+        What `with_named_fields` gave; ``frames`` of a choice that waits tells the frames that there are for it.
     every_field : bool
         Show the fields of all candidates, not of the best of each kind only.
     """
@@ -90,6 +90,8 @@ def explain_lines(record: Mapping[str, Any], *, every_field: bool = False) -> li
     for kind, choice in record.items():
         what = f"{choice['how']}: {choice['path']}" if "path" in choice else choice["reason"]
         lines.append(f"  {'master ' + kind:14} {choice['choice'].replace('_', ' ')}: {what}")
+        if choice.get("frames"):
+            lines.append(f"    frames there: {choice['frames']}")
         for rank, it in enumerate(choice["candidates"], 1):
             lines.append(f"    {rank:2}. {'fits' if it['fits'] else 'no':4} {it['master_id'][:8]} {it['reason']}")
             if every_field or rank == 1:

@@ -38,9 +38,13 @@ def wait_reason(subject: Subject, limits: Limits, count: int, ranked: Sequence[V
     The text continues a sentence that begins with the name of the frame: ``sci_0042.fits needs a dark ...``.
     """
     needs = f"needs a {limits.kind.value}{_conditions(limits, subject)}."
-    plural = _PLURALS[limits.kind]
     if not ranked:
-        return f"{needs} No master of this configuration yet. Take {plural}, if there are none."
+        kind, rule = limits.kind.value, limits.rule
+        reach_d = 2 * rule.longest_d + rule.window_d
+        return (
+            f"{needs} No master {kind} of this configuration within {reach_d:g} d. "
+            f"Take {_PLURALS[limits.kind]}, if there are fewer than {rule.minimum} (masters.{kind}.minimum)."
+        )
     nearest = ranked[0]
     what = f"{_identity(limits, nearest.master)}, {_misses_in_words(subject, limits, nearest)}"
     return f"{needs} Nearest of {count}: {what}. {_advice(limits, nearest.misses)}."
@@ -200,7 +204,9 @@ _MISSES: Mapping[Miss, Callable[[Subject, Limits, Verdict], str]] = {
         f"{celsius(verdict.master.ccd_temp_c)} cannot be compared with {celsius(subject.ccd_temp_c)}"
     ),
     Miss.TEMPERATURE: lambda _, limits, verdict: _temperature(limits, verdict),
-    Miss.AGE: lambda _, __, verdict: _age(verdict),
+    Miss.AGE: lambda subject, _, verdict: (
+        f"too {'old' if verdict.master.last_obs < subject.first_obs else 'new'}: {_age(verdict)}"
+    ),
     Miss.RANGE: lambda _, __, verdict: f"an operator made it valid {_range(verdict.master)} only",
     Miss.CARD: lambda subject, limits, verdict: ", ".join(_cards(subject, limits, verdict, fits=False)),
     Miss.EXPOSURE_UNKNOWN: lambda subject, _, verdict: (

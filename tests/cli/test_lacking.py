@@ -1,0 +1,53 @@
+"""What is said of a master that is missing is what the catalogue knows: frames there, frames kept out, masters too old.
+
+By default three frames make a master; a bias is valid for 90 days.
+"""
+
+import csv
+import io
+
+import pytest
+
+from tests.scanned import Scanned
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a scanned night with only two flats, and the path of a light."""
+    place = Scanned(tmp_path_factory.mktemp("lacking"))
+    place.night(flats=2)
+    place.scan()
+    return place
+
+
+def row(place, kind):
+    return next(it for it in place.json("frames") if it["kind"] == kind)
+
+
+def reasons(place, at):
+    rows = csv.DictReader(io.StringIO(place.output("coverage", "--csv", "--at", at)))
+    return {it["kind"]: it["reason"] for it in rows}
+
+
+def test_a_light_tells_how_many_flats_there_are(place):
+    text = place.output("explain", row(place, "light")["path"])
+    assert "frames there: 2 flats in V, 3 needed (masters.flat.minimum)" in text
+    assert "2 flats in V, 3 needed (masters.flat.minimum)" in reasons(place, "2026-01-16")["flat"]
+
+
+def test_coverage_names_the_newest_master_although_it_is_long_invalid(place):
+    # the last bias of the evening of 2026-01-15 is more than 150 and less than 151 days before 2026-06-15
+    found = reasons(place, "2026-06-15")["bias"]
+    assert "(2026-01-15), too old: 150." in found
+    assert "valid 90 d" in found
+    assert "no biases of this configuration in nights 2026-03-16 to 2026-09-12" in found
+
+
+def test_a_rejected_flat_is_told(tmp_path):
+    place = Scanned(tmp_path)
+    place.night(flats=2)
+    place.scan()
+    place.output("reject", row(place, "flat")["path"], "--reason", "a cloud")
+    place.scan()
+    text = place.output("explain", row(place, "light")["path"])
+    assert "1 flat in V, 3 needed (masters.flat.minimum); kept out: 1 rejected by an operator" in text
