@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ingestd.api import open_catalogue
-from ingestd.cli.lineage import master_account, master_text
+from ingestd.cli.lineage import camera_of, held_by, held_lines, master_account, master_text
 from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.cli.tables import failed_build_words
 from ingestd.flow.surveying import read_sample
@@ -19,7 +19,7 @@ from ingestd.records import FrameRecord, Kind
 from ingestd.rules import groups, lacking, windows
 from ingestd.rules.matching import explain_lines, with_named_fields
 from ingestd.rules.proposing import Sample, header_cards, missing_fields
-from ingestd.settings import Camera, Settings
+from ingestd.settings import Settings
 
 _WIDTH = 100
 _FIELDS = (
@@ -78,7 +78,7 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
     if frame is None:
         return described
     explanation = catalogue.explanation(frame.frame_id)
-    described |= {
+    described |= held_by(catalogue, frame, row, settings) | {
         "gone_since": catalogue.gone_since(frame.frame_id),
         "configuration": frame.configuration.key(),
         "set_temp_c": frame.set_temp_c,
@@ -112,19 +112,14 @@ def _choices(
             kind = Kind(name)
             group = groups.group_of(replace(frame, kind=kind))
             nights = lacking.nights_of_use(group, frame.night, rules)
-            camera = _camera(frame, settings)
+            camera = camera_of(frame, settings)
             choice["frames"] = lacking.frames_in_words(catalogue, group, nights, frame.ccd_temp_c, rules, camera)
     return found
 
 
-def _camera(frame: FrameRecord, settings: Settings) -> Camera:
-    """Return the settings of the camera of a frame; one that left the settings keeps the defaults."""
-    return next((camera for camera in settings.camera if camera.name == frame.camera), Camera(str(frame.camera)))
-
-
 def _missing(frame: FrameRecord, path: str, settings: Settings) -> list[dict[str, Any]]:
     """Return the fields that the header does not say, with cards that may hold them if the file is still there."""
-    own = _camera(frame, settings).keywords
+    own = camera_of(frame, settings).keywords
     if not missing_fields(frame, own):
         return []
     sample = read_sample(Path(path), Path(path).name, settings.limits)
@@ -159,7 +154,7 @@ def _text(frame: dict[str, Any], *, every_field: bool) -> str:
         f"  {'operator':14} {said['decision']} at {said['time']}: {said['reason'] or 'no reason given'}"
         for said in frame.get("decisions", [])
     ]
-    lines += _product_lines(frame.get("products", []))
+    lines += held_lines(frame) + _product_lines(frame.get("products", []))
     lines += explain_lines(frame.get("masters") or {}, every_field=every_field)
     lines += [f"  {'not built':14} {failed_build_words(build)}" for build in frame.get("failed_builds", [])]
     return "\n".join(lines)

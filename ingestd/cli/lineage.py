@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingestd.records import Kind
+from ingestd.records import CALIBRATION_KINDS, FrameRecord, Kind
 from ingestd.rules import clusters, groups, lacking
-from ingestd.settings import Rules, Settings
+from ingestd.settings import Camera, Rules, Settings
 
 
 def master_account(
@@ -31,6 +31,40 @@ def master_account(
         "products": found["products"],
         "decisions": catalogue.decisions(master_id=master_id),
     }
+
+
+def held_by(
+    catalogue: Any,  # noqa: ANN401 - a Catalogue
+    frame: FrameRecord,
+    row: dict[str, Any],
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return which masters hold a calibration frame, and of one that no master in force holds why that is."""
+    masters = catalogue.holding(frame.frame_id)
+    is_measured = row["state"] == "done" and row["reason"] == "catalogued" and not row["detail"]
+    if frame.kind not in CALIBRATION_KINDS or frame.night is None or not is_measured:
+        return {"held_by": masters, "why_not": None}
+    rules, group = settings.rules_of(frame.camera), groups.group_of(frame)
+    nights = lacking.nights_together(group, frame.night, rules)
+    camera = camera_of(frame, settings)
+    return {
+        "held_by": masters,
+        "why_not": lacking.frames_in_words(catalogue, group, nights, frame.ccd_temp_c, rules, camera),
+    }
+
+
+def camera_of(frame: FrameRecord, settings: Settings) -> Camera:
+    """Return the settings of the camera of a frame; one that left the settings keeps the defaults."""
+    return next((camera for camera in settings.camera if camera.name == frame.camera), Camera(frame.camera))
+
+
+def held_lines(frame: dict[str, Any]) -> list[str]:
+    """Return the same for a person."""
+    lines = [
+        f"  {'in master':14} {it['path']} of night {it['night']}, {'in force' if it['current'] else 'superseded'}"
+        for it in frame.get("held_by", [])
+    ]
+    return lines + ([f"  {'in no master':14} {frame['why_not']}"] if frame.get("why_not") else [])
 
 
 def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:

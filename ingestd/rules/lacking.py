@@ -87,6 +87,8 @@ def frames_in_words(
         text = f"no {'good ' if kept_out else ''}{text} of this configuration in nights {nights[0]} to {nights[1]}"
     if most or kept_out:
         text += f", {rules.master(group.kind).minimum} needed (masters.{group.kind.value}.minimum)"
+    if len(most) >= rules.master(group.kind).minimum:
+        text += f": enough{', if a master bias or dark fits them' if group.kind is Kind.FLAT else ''}"
     if len(good) > len(most):
         text += f"; {len(good) - len(most)} more of other conditions or nights"
     if kept_out:

@@ -51,3 +51,26 @@ def test_a_rejected_flat_is_told(tmp_path):
     place.scan()
     text = place.output("explain", row(place, "light")["path"])
     assert "1 flat in V, 3 needed (masters.flat.minimum); kept out: 1 rejected by an operator" in text
+
+
+def test_a_flat_that_is_too_few_says_so(place):
+    flat = row(place, "flat")
+    assert (flat["state"], flat["reason"]) == ("done", "catalogued")
+    text = place.output("explain", flat["path"])
+    assert "in no master   2 flats in V, 3 needed (masters.flat.minimum)" in text
+
+
+def test_a_member_names_its_masters(tmp_path):
+    """The master of three biases is superseded by that of the two that are left, once one is rejected."""
+    place = Scanned(tmp_path, more="[masters.bias]\nminimum = 2\n")
+    place.night()
+    place.scan()
+    (old,) = place.json("masters", "--kind", "bias")
+    rejected, kept = [it["path"] for it in place.json("frames") if it["kind"] == "bias"][:2]
+    assert f"in master      {old['path']} of night 2026-01-15, in force" in place.output("explain", kept)
+    place.output("reject", rejected, "--reason", "a cloud")
+    place.scan()
+    (new,) = place.json("masters", "--kind", "bias")
+    lines = place.output("explain", kept).splitlines()
+    assert f"  in master      {new['path']} of night 2026-01-15, in force" in lines
+    assert f"  in master      {old['path']} of night 2026-01-15, superseded" in lines

@@ -68,6 +68,10 @@ class Results(Reading):
         found: dict[str, Any] = {name: [dict(row) for row in self._rows(sql, key)] for name, sql in lists.items()}
         return found | {"products": self._value(_PRODUCTS_MADE, key)}
 
+    def holding(self, frame_id: str) -> list[dict[str, Any]]:
+        """Return the masters that a frame is a member of, those in force first: id, path, night, current."""
+        return [dict(row) for row in self._rows(_HOLDING, {"frame_id": frame_id})]
+
     def group_rows(self, group: Group, first_night: str, last_night: str) -> list[dict[str, Any]]:
         """Return what each frame of a group in a range of nights is, good or not, with what keeps it out of masters.
 
@@ -130,6 +134,8 @@ _LEFT_OUT = """SELECT f.frame_id,
     WHERE m.master_id = :master_id AND f.night BETWEEN :first_night AND m.night
     AND f.frame_id NOT IN (SELECT frame_id FROM members WHERE master_id = :master_id)
     ORDER BY f.obs_start, f.frame_id"""
+_HOLDING = """SELECT m.master_id, m.path, m.night, m.current FROM members JOIN masters m USING (master_id)
+    WHERE members.frame_id = :frame_id ORDER BY m.current DESC, m.night, m.master_id"""
 _GROUP = """SELECT night, ccd_temp_c, state, reason, flags, screened, decision, live, measured,
         superseded_by IS NOT NULL AS superseded
     FROM frames WHERE camera = :camera AND kind = :kind AND configuration = :configuration
