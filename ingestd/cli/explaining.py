@@ -50,13 +50,20 @@ def explain(context: click.Context, config: str | None, *, file: str, every_fiel
 
     Where each field comes from, what to write in config.toml for one that is missing, and why each master was chosen
     or rejected. Of a master: its members, frames that were left out and why, its grade, what it serves.
-    FILE is a path, a file name, or the first digits of the id of a frame or master.
+    FILE is a path, a file name, or the first digits of the id of a frame, master or product; a product is explained by
+    its raw frame.
     """
     settings = settings_of(context, config)
     name = as_recorded(file, settings)
     with open_catalogue(settings.catalogue_path) as catalogue:
         found = [_described(catalogue, row, settings) for row in catalogue.find_frames(name)]
         masters = [] if found else [master_account(catalogue, row, settings) for row in catalogue.find_masters(name)]
+        if not found and not masters:
+            found = [
+                _described(catalogue, row, settings) | {"asked_for": product["path"], "is_current": product["current"]}
+                for product in catalogue.find_products(name)
+                for row in catalogue.find_frames(product["frame_id"])
+            ]
     if masters:
         whole = json.dumps(masters, indent=2, default=str)
         click.echo(whole if as_json else "\n\n".join(printable(master_text(master)) for master in masters))
@@ -130,6 +137,9 @@ def _missing(frame: FrameRecord, path: str, settings: Settings) -> list[dict[str
 def _text(frame: dict[str, Any], *, every_field: bool) -> str:
     """Return the description for a person."""
     lines = [str(frame["path"]), f"  {'state':14} {frame['state']}: {frame['reason']}"]
+    if "asked_for" in frame:
+        state = "the current" if frame["is_current"] else "a superseded"
+        lines.insert(0, f"{frame['asked_for']} is {state} product of this frame:")
     if frame.get("detail"):
         lines.append(f"  {'':14} {frame['detail']}")
     if frame["frame_id"] is None:

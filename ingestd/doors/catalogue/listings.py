@@ -48,6 +48,19 @@ class Listings(Reading):
             rows = self._dicts(_FIND_BY_ID, parameters)
         return rows + self._dicts(_FIND_ARRIVING, {"text": encode_path(text), "end": f"%/{_like(encode_path(text))}"})
 
+    def find_products(self, text: str) -> list[dict[str, Any]]:
+        """Return the products that a path or name below ``reduced`` or ``current``, or 4 digits of an address, mean.
+
+        Each with ``frame_id``, ``path``, ``current``. The name of a product holds the hashes of its frame and its job,
+        so directories before it do not count; that of the link to the current one holds no job.
+        """
+        stem = _like(encode_path(text).rpartition("/")[2].removesuffix(".fits"))
+        named = {"name": f"%/{stem}.fits", "link": f"%/{stem}!_________.fits"}
+        rows = self._dicts(_FIND_PRODUCTS_BY_NAME, named) if text.endswith(".fits") else []
+        if not rows and len(text) >= _FEWEST_DIGITS and set(text.lower()) <= set("0123456789abcdef"):
+            rows = self._dicts(_FIND_PRODUCTS_BY_ID, {"id": text.lower()})
+        return rows
+
     def master_rows(
         self,
         *,
@@ -190,6 +203,10 @@ _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd
 _FEWEST_DIGITS = 4
 _FIND_MASTERS_BY_NAME = f"{_MASTER_LIST} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY master_id"
 _FIND_MASTERS_BY_ID = f"{_MASTER_LIST} WHERE master_id >= :id AND master_id < :id || 'g' ORDER BY master_id"
+_PRODUCT_LIST = "SELECT frame_id, path, current FROM reductions"
+_FIND_PRODUCTS_BY_NAME = f"""{_PRODUCT_LIST} WHERE path LIKE :name ESCAPE '!'
+    OR current = 1 AND path LIKE :link ESCAPE '!' ORDER BY path"""
+_FIND_PRODUCTS_BY_ID = f"""{_PRODUCT_LIST} WHERE reduction_id >= :id AND reduction_id < :id || 'g' ORDER BY path"""
 _MASTER_ORDER = "ORDER BY camera, kind, configuration, filter_name, night, exposure_s, ccd_temp_c, master_id"
 _MASTER_FILTERS = {"kind": "kind = :kind", "camera": "camera = :camera"}
 _QA_LIST = "SELECT * FROM qa_list"
