@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -123,7 +124,7 @@ def _look(
 
 def _check_targets(images: _Images, files: Sequence[Path]) -> None:
     """Refuse to write over a file or beside raw frames."""
-    folders = {path.resolve().parent for path in files}
+    folders = {Path(os.path.realpath(path)).parent for path in files}  # unlike Path.resolve, it bears a loop of links
     targets = [target for target in (images.mean, images.std) if target is not None]
     if len({target.resolve() for target in targets}) < len(targets):
         raise click.ClickException("--mean and --std name the same file")

@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown(frames, tmp_path):
     cut = tmp_path / "cut.fits"
     cut.write_bytes(frames["bias"][0].read_bytes()[:5000])
     link, missing = tmp_path / "link.fits", tmp_path / "missing.fits"
-    os.symlink(frames["bias"][0], link)
+    os.symlink(link, link)
     result = run(cut, link, missing, frames["bias"][1])
     assert result.exit_code == 1
     assert f"{cut}: incomplete: " in result.stderr
@@ -180,6 +180,14 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown(frames, tmp_path):
     assert f"{missing}: unreadable: No such file" in result.stderr
     assert "3 of 4 files could not be looked at." in result.stderr
     assert str(frames["bias"][1]) in result.stdout
+
+
+def test_a_link_that_is_named_is_followed(frames, tmp_path):
+    """As those in ``current`` to the products; below watched directories none is (tests/doors)."""
+    link = tmp_path / "link.fits"
+    link.symlink_to(frames["bias"][0])
+    (through,), (direct,) = inspected(link)["frames"], inspected(frames["bias"][0])["frames"]
+    assert through == {**direct, "path": str(link)}
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def look_at(path: Path, request: Request, limits: Limits, now: datetime) -> Look
     Parameters
     ----------
     path : Path
-        Opened for reading only; a link is not followed.
+        Opened for reading only. A person names it, so a link is followed, as those in ``current`` to products.
     request : Request
     limits : Limits
         What header and pixels may cost.
@@ -101,14 +101,15 @@ def look_at(path: Path, request: Request, limits: Limits, now: datetime) -> Look
         Only to notice observation times in the future.
     """
     try:
-        record = _classify(path, limits, now)
+        file = Path(os.path.realpath(path))
+        record = _classify(file, limits, now)
         if request.kind is not None:
             record = replace(
                 record, kind=request.kind, label=str(request.kind), sources=(*record.sources, ("kind", "--kind"))
             )
         if not record.planes:
             raise FrameRejected("no_image", "; ".join(record.notes) or "there is no image in it")
-        with fitsfile.FrameReader(path, record, limits) as source:
+        with fitsfile.FrameReader(file, record, limits) as source:
             images = tuple(_values(reader) for reader in source.planes)
             planes = tuple(
                 _look_at_plane(plane, image, reader, request)
