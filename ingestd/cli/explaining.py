@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ingestd.api import open_catalogue
+from ingestd.api import open_catalogue, sensor_history
 from ingestd.cli.lineage import camera_of, held_by, held_lines, master_account, master_text
 from ingestd.cli.options import as_recorded, config_option, json_option, printable, settings_of
 from ingestd.cli.tables import failed_build_words
@@ -98,11 +98,31 @@ def _described(catalogue: Any, row: dict[str, Any], settings: Settings) -> dict[
         "missing": _missing(frame, str(row["path"]), settings),
         "pixels": [asdict(finding) for finding in catalogue.findings(frame.frame_id)],
         "decisions": catalogue.decisions(frame_id=frame.frame_id),
-        "products": catalogue.product_rows(frame.frame_id),
+        "products": (products := catalogue.product_rows(frame.frame_id)),
+        "gain_hint": _gain_hint(catalogue, frame) if _lacks_gain(products) else None,
         "masters": _choices(catalogue, frame, explanation, settings) if explanation else None,
         "failed_builds": catalogue.failed_builds(str(frame.camera), windows.setup_of(frame.configuration.key())),
     }
     return described
+
+
+def _lacks_gain(products: list[dict[str, Any]]) -> bool:
+    """Return whether the current product is in ADU for want of a gain."""
+    return any(
+        product["current"] and any((it["name"], it["status"]) == ("gain", "skipped") for it in product["steps"])
+        for product in products
+    )
+
+
+def _gain_hint(catalogue: Any, frame: FrameRecord) -> str:  # noqa: ANN401 - a Catalogue
+    """Return what flats of all nights say of a gain that neither settings nor header tell, and what to do."""
+    setup = windows.setup_of(frame.configuration.key())
+    found = [it for it in sensor_history(catalogue, camera=frame.camera) if it.setup == setup]
+    figures = (it.figure("gain_e_per_adu").value for it in found)
+    gains = [f"{value:.4g}" for value in figures if value is not None]
+    if not gains:
+        return "set gain_e_per_adu below its [[camera]], or take pairs of flats: `ingestd sensor` measures it then"
+    return f"`ingestd sensor` measures {', '.join(gains)} e-/ADU: set gain_e_per_adu below its [[camera]]"
 
 
 def _choices(
@@ -165,6 +185,8 @@ def _text(frame: dict[str, Any], *, every_field: bool) -> str:
         for said in frame.get("decisions", [])
     ]
     lines += held_lines(frame) + _product_lines(frame.get("products", []))
+    if frame.get("gain_hint"):
+        lines.append(f"  {'gain':14} {frame['gain_hint']}")
     lines += explain_lines(frame.get("masters") or {}, every_field=every_field)
     lines += [f"  {'not built':14} {failed_build_words(build)}" for build in frame.get("failed_builds", [])]
     return "\n".join(lines)

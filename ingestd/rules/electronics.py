@@ -73,7 +73,8 @@ def median_gain(measured: Sequence[tuple[float, float | None]]) -> tuple[float |
     """
     values = [value for value, _ in measured]
     if len(values) < _MIN_MEASUREMENTS:
-        return None, f"unknown: no setting, no card, {len(values)} of {_MIN_MEASUREMENTS} measurements"
+        # how many there are is not said: one more flat changes no pixel, so it must not change the product's words
+        return None, f"unknown: no setting, no card, fewer than {_MIN_MEASUREMENTS} master flats of earlier nights"
     gain = statistics.median(values)
     error = 1.2533 * statistics.stdev(values) / len(values) ** 0.5
     if gain <= 0 or error >= _MAX_ERROR_RATIO * gain:
