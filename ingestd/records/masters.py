@@ -173,8 +173,10 @@ class Calibration:
                 words.append("an exact dark")
             elif match.master.grade_reason:
                 words.append(f"a {kind} of a better grade (this one is {grade}: {match.master.grade_reason})")
+            elif grade != match.master.grade:  # the grade is the worse of that of the master and that of its age
+                words.append(f"a {kind} that is nearer in time (this one is {grade})")
             elif grade != "green":
-                words.append(f"a {kind} that is nearer in time or made of more frames (this one is {grade})")
+                words.append(f"a {kind} made of more frames (this one is {grade})")
         return ", ".join(words)
 
 

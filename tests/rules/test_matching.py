@@ -402,3 +402,20 @@ def test_master_may_be_valid_longer_after_its_frames_than_before():
         return choose(frame(), master(Kind.BIAS, age_d=age_d), camera=camera, settings=with_(camera)).bias
 
     assert [isinstance(choice(age_d), Match) for age_d in (5, 5.1, -1, -1.1)] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("age_d", "grade", "better"),
+    [
+        (0, "green", ""),
+        (0, "orange", "a flat made of more frames (this one is orange)"),
+        # of 30 days 3 are green and 7 yellow
+        (5, "green", "a flat that is nearer in time (this one is yellow)"),
+        (5, "orange", "a flat made of more frames (this one is orange)"),
+    ],
+)
+def test_what_would_be_better_is_what_the_grade_is_for(age_d, grade, better):
+    """A master of the hour cannot be nearer in time, and one of ten frames needs no more."""
+    flat = master(Kind.FLAT, age_d=age_d, grade=grade)
+    found = choose(frame(), dark(), master(Kind.BIAS), flat)
+    assert found.better_possible == better
