@@ -6,6 +6,7 @@ import click
 
 from ingestd import daemon
 from ingestd.cli.options import as_recorded, config_option, settings_of
+from ingestd.rules.groups import night_groups
 
 
 @click.command()
@@ -26,5 +27,5 @@ def requeue(context: click.Context, config: str | None, *, frames: tuple[str, ..
     if not answer.get("ok"):
         raise click.ClickException(str(answer.get("error")))
     frames_due = f"{answer['frames']} frame{'' if answer['frames'] == 1 else 's'}"
-    nights = f" and the masters of {answer['nights']} nights" if answer.get("nights") else ""
-    click.echo(f"Due again: {frames_due}{nights}. A running daemon begins at once, else `ingestd scan`.")
+    masters = f" and the masters of {night_groups(answer['nights'])}" if answer.get("nights") else ""
+    click.echo(f"Due again: {frames_due}{masters}. A running daemon begins at once, else `ingestd scan`.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ingestd.cli.tables import arriving_words, print_rows, table
 from ingestd.doors.control import lock_holder
 from ingestd.errors import SettingsInvalid
 from ingestd.records import Kind, State
-from ingestd.rules.groups import GRADES
+from ingestd.rules.groups import GRADES, night_groups
 from ingestd.settings import Settings, load_settings
 
 _FRAME_FIELDS = (
@@ -87,6 +88,12 @@ _MASTER_COLUMNS = {
     "path": "path",
     "comparison": "against the previous night",
 }
+_DUE: dict[str, Callable[[int], str]] = {
+    "lights": lambda count: f"{count} light{'' if count == 1 else 's'}",
+    "calibrations": lambda count: f"{count} calibration frame{'' if count == 1 else 's'} to be measured",
+    "nights": night_groups,
+    "masters": lambda count: f"{count} master{'' if count == 1 else 's'} to be compared",
+}
 _QA_COLUMNS = {
     "time": "time (UTC)",
     "metric": "metric",
@@ -95,6 +102,7 @@ _QA_COLUMNS = {
     "unit": "unit",
     "camera": "camera",
     "kind": "kind",
+    "of": "of",
     "filter_name": "filter",
     "plane": "plane",
     "channel": "channel",
@@ -192,6 +200,8 @@ def qa(
         rows = catalogue.qa_rows(metric=metric, camera=camera, latest=latest, limit=limit or -1)
     if not rows:
         check_camera(settings, camera)
+    if not as_json:  # a program has frame_id and master_id
+        rows = [{**row, "of": "frame" if row["master_id"] is None else "master"} for row in rows]
     print_rows(rows, _QA_COLUMNS, as_json=as_json, empty="No quality figures yet.")
 
 
@@ -213,7 +223,7 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         click.echo(json.dumps(found, indent=2, default=str))
         return
     click.echo(f"Daemon:   {f'running, process {holder}' if holder is not None else 'not running'}")
-    queue = ", ".join(f"{count} {name}" for name, count in found["queue"].items() if count) or "nothing"
+    queue = ", ".join(_DUE[name](count) for name, count in found["queue"].items() if count) or "nothing"
     later = f"; {found['delayed']} lights to be reduced again later" if found["delayed"] else ""
     arriving, unreadable = arriving_words(found)
     click.echo(f"Due:      {queue}; {arriving}{later}")

@@ -14,6 +14,7 @@ from ingestd.doors.catalogue import Catalogue, CatalogueDamaged
 from ingestd.doors.control import DataLock
 from ingestd.doors.executors import ProcessExecutor
 from ingestd.jobs import Worker
+from ingestd.rules.groups import night_groups
 from ingestd.rules.matching import reach_rule
 from ingestd.settings import Settings
 
@@ -97,6 +98,6 @@ def note_settings(catalogue: Catalogue, settings: Settings, now: datetime) -> No
     if catalogue.remember("settings", repr(parts)):
         nights, lights = catalogue.touch_nights(now), catalogue.requeue(None, now)
         if nights or lights:
-            text = f"{nights} nights and {lights} science frames are looked at again"
+            text = f"{night_groups(nights)} and {lights} science frames are looked at again"
             catalogue.add_event("info", "settings_changed", "", text, now)
             _log.info("Settings changed: %s", text)

@@ -9,6 +9,7 @@ from typing import Any
 from ingestd.doors.catalogue import Catalogue
 from ingestd.flow import adopting, epochs
 from ingestd.flow.recovery import remove_links
+from ingestd.rules.groups import night_groups
 from ingestd.settings import Settings
 
 _FRAME_WORDS = {"accept": "accepted", "reject": "rejected", "restore": "restored"}
@@ -61,7 +62,9 @@ def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, An
     if names is None:
         frames = catalogue.requeue(None, now)
         nights = catalogue.touch_nights(now)
-        catalogue.add_event("info", "requeued", "", f"all: {frames} science frames, {nights} nights", now)
+        catalogue.add_event(
+            "info", "requeued", "", f"all: {frames} science frames, the masters of {night_groups(nights)}", now
+        )
         return {"ok": True, "frames": frames, "nights": nights}
     if not isinstance(names, list):
         raise _Refused("frames must be a list of file names or frame ids")

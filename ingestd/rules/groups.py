@@ -55,6 +55,11 @@ def by_light(frames: Sequence[FrameRecord], flats: str) -> list[list[FrameRecord
 # --- nights -----------------------------------------------------------------------------------------------------------
 
 
+def night_groups(number: int) -> str:
+    """Return groups counted by their nights, in words: a night with biases and flats of two filters has three."""
+    return f"{number} group{'' if number == 1 else 's'} of a night's calibration frames"
+
+
 def night_number(night: str) -> int:
     """Return the number of a night (ISO date), such that consecutive nights differ by 1."""
     return date.fromisoformat(night).toordinal()

@@ -74,3 +74,21 @@ def test_a_member_names_its_masters(tmp_path):
     lines = place.output("explain", kept).splitlines()
     assert f"  in master      {new['path']} of night 2026-01-15, in force" in lines
     assert f"  in master      {old['path']} of night 2026-01-15, superseded" in lines
+
+
+def test_figures_of_frames_and_masters_are_told_apart(tmp_path):
+    place = Scanned(tmp_path)
+    place.night(flats=3)
+    place.scan()
+    head, *lines = place.output("qa", "--metric", "flat_level_adu").splitlines()
+    of = [line.split()[head.split().index("of") - 1] for line in lines]  # "time (UTC)" is one column of two words
+    # each of the three flats, and the master of them above the bias
+    assert sorted(of) == ["frame", "frame", "frame", "master"]
+
+
+def test_groups_of_a_night_are_not_called_nights(place):
+    """A bias, a dark and a flat group of one night."""
+    text = place.output("requeue", "--all")
+    assert "Due again: 2 frames and the masters of 3 groups of a night's calibration frames." in text
+    assert "Due:      2 lights, 3 groups of a night's calibration frames," in place.output("status")
+    place.scan()
