@@ -309,3 +309,10 @@ def test_a_frame_that_has_left_the_catalogue_is_left_out():
 
 def test_a_dark_subtracted_frame_needs_only_its_flat():
     assert set(statuses(survey(Shelf(lights(flags=("dark_subtracted",)))))) == {Kind.FLAT}
+
+
+def test_the_temperature_of_two_frames_is_between_them():
+    """The colder of both, -10.2 C, is the temperature of neither filter's group."""
+    shelf = Shelf(lights=[*lights(ccd_temp_c=-10.0, filter_name="V"), *lights(ccd_temp_c=-10.2, filter_name="R")])
+    found = coverage.survey(shelf, SETTINGS, NOW)
+    assert [it.ccd_temp_c for it in found.combinations] == [pytest.approx(-10.1)] * 2

@@ -58,9 +58,13 @@ def _parts(uses: Sequence[ScienceUse], key: Callable[[ScienceUse], tuple[str, ..
 def _clusters(
     uses: Sequence[ScienceUse], field: str, tolerance: float | Callable[[float], float]
 ) -> Iterator[tuple[float | None, list[ScienceUse]]]:
-    """Yield uses by clusters of their temperature or exposure, each with the (low) median over its frames."""
+    """Yield uses by clusters of their temperature or exposure, each with the median over its frames.
+
+    Of an even number it is the mean of the middle two for a temperature, the lower for an exposure: one that was taken.
+    """
+    median = statistics.median_low if field == "exposure_s" else statistics.median
     value_of = attrgetter(field)
     for cluster in clusters.clusters([value_of(use) for use in uses], tolerance):
         members = [uses[index] for index in cluster]
         known = [value_of(use) for use in members for _ in range(use.frames) if value_of(use) is not None]
-        yield (statistics.median_low(known) if known else None), members
+        yield (median(known) if known else None), members
