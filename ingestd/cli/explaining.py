@@ -175,6 +175,7 @@ def _text(frame: dict[str, Any], *, every_field: bool) -> str:
         if key == "label" and value == frame["kind"]:
             continue
         if value is not None and value != "":
+            value = f"{value:.1f}" if unit == "C" else value
             origin = f"   ({sources[key]})" if key in sources else ""
             lines.append(f"  {name:14} {value}{' ' + unit if unit else ''}{origin}")
     lines += [line for field in frame.get("missing", []) for line in _missing_lines(field)]

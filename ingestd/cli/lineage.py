@@ -6,6 +6,7 @@ from typing import Any
 
 from ingestd.records import CALIBRATION_KINDS, FrameRecord, Kind
 from ingestd.rules import clusters, groups, lacking
+from ingestd.rules.matching import celsius
 from ingestd.settings import Camera, Rules, Settings
 
 
@@ -24,6 +25,7 @@ def master_account(
     ]
     return {
         **row,
+        "green_needs": rules.master(Kind(row["kind"])).grade_members[0],
         "window": {"first_night": first_night, "last_night": row["night"]},
         "frames": found["members"],
         "left_out": left_out,
@@ -76,7 +78,7 @@ def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
         return f"another exposure: {frame['exposure_s']} s"
     reach_c = 2 * groups.CLUSTER_TEMP_C
     if master["kind"] != "flat" and not clusters.is_near(frame["ccd_temp_c"], master["ccd_temp_c"], reach_c):
-        return f"another temperature: {frame['ccd_temp_c']} C"
+        return f"another temperature: {celsius(frame['ccd_temp_c'])}"
     maximum = rules.master(Kind(master["kind"])).maximum
     return f"not among the newest {maximum} of its temperature, exposure and hardware epoch"
 
@@ -92,16 +94,26 @@ def master_text(master: dict[str, Any]) -> str:
         f"  {'conditions':14} {_conditions(master)}",
         f"  {'observed':14} {master['first_obs']} to {master['last_obs']} UTC",
         f"  {'window':14} nights {window['first_night']} to {window['last_night']}",
-        f"  {'grade':14} {master['grade']}, {master['members']} members",
+        *_grade_lines(master),
     ]
-    if master["comparison"]:
-        lines.append(f"  {'':14} {master['comparison_grade']}: {master['comparison']}")
     lines += [f"  {'operator':14} {it['decision']} at {it['time']}: {it['reason']}" for it in master["decisions"]]
     lines += [f"  {'made with':14} {it['kind']} {it['path']}" for it in master["parents"]]
     lines.append(f"  {'serves':14} {_counted(master['products'], 'current product')}")
     lines += [f"  {'member':14} {_frame(it)}" for it in master["frames"]]
     lines += [f"  {'left out':14} {_frame(it)}: {it['why']}" for it in master["left_out"]]
     return "\n".join(lines)
+
+
+def _grade_lines(master: dict[str, Any]) -> list[str]:
+    """Return the grade, and the two that it is the worse of: by the number of members, and by comparison."""
+    number = _counted(master["members"], "member") if master["provenance"] == "built" else "made elsewhere"
+    is_few = master["provenance"] == "built" and master["count_grade"] != groups.GRADES[0]
+    needs = f", green needs {master['green_needs']}" if is_few else ""
+    lines = [f"{master['grade']}, the worse of:"] if master["comparison"] else []
+    lines.append(f"{master['count_grade']} by number: {number}{needs}")
+    if master["comparison"]:
+        lines.append(f"{master['comparison_grade']} by comparison: {master['comparison']}")
+    return [f"  {'' if place else 'grade':14} {line}" for place, line in enumerate(lines)]
 
 
 def _conditions(master: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def _title(frame: LookedFrame) -> str:
     record = frame.record
     facts = [
         "" if record.exposure_s is None else f"{record.exposure_s:g} s",
-        "" if record.ccd_temp_c is None else f"{record.ccd_temp_c:.3f} C",
+        "" if record.ccd_temp_c is None else f"{record.ccd_temp_c:.1f} C",
         f"filter {record.filter_name}" if record.filter_name else "",
         ""
         if record.gain_e_per_adu is None

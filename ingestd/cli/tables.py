@@ -101,6 +101,6 @@ def _text(key: str, value: object) -> str:
     if key in ("frame_id", "master_id"):
         return str(value)[:8]
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.1f}" if key == "ccd_temp_c" else f"{value:.6g}"
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(value))
     return text if key == "path" else text[:100]

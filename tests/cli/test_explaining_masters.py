@@ -44,3 +44,13 @@ def test_json_and_text_name_the_same_frames(place):
         text = place.output("explain", row["master_id"])
         (told,) = place.json("explain", row["master_id"])
         assert all(frame["path"] in text for frame in [*told["frames"], *told["left_out"]])
+
+
+def test_the_grade_tells_both_that_it_is_the_worse_of(place):
+    """Of three members it is orange, for green needs ten; beside no earlier master nothing speaks against it."""
+    place, _ = place
+    (bias,) = place.json("masters", "--kind", "bias")
+    lines = place.output("explain", bias["path"]).splitlines()
+    first = lines.index("  grade          orange, the worse of:")
+    assert lines[first + 1] == "                 orange by number: 3 members, green needs 10"
+    assert lines[first + 2] == "                 green by comparison: no earlier master to compare with"

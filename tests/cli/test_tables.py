@@ -48,3 +48,9 @@ def test_nothing_is_cut_where_no_terminal_is(monkeypatch):
 
 def test_a_path_cannot_send_control_characters_to_the_terminal():
     assert "\\x1b" in second_line("/a\x1b[2J.fit")
+
+
+def test_a_temperature_has_one_decimal():
+    """As measured it has a dozen, which mean nothing."""
+    (_, line) = table([{"ccd_temp_c": -25.111424250000002}], {"ccd_temp_c": "temp C"}).splitlines()
+    assert line.split() == ["-25.1"]

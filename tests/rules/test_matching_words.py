@@ -123,7 +123,7 @@ def test_explanation_shows_choices_candidates_and_the_fields_of_the_best():
     assert lines[2].startswith(f"     1. fits {dark} 300 s at -10.0 C (2024-03-09): exact exposure")
     now = "2024-03-10T03:00:00"
     assert lines[3:6] == [
-        "        ok ccd_temp_c    frame -10 C, master -10 C, difference 0 C, tolerance 0.5 C",
+        "        ok ccd_temp_c    frame -10.0 C, master -10.0 C, difference 0 C, tolerance 0.5 C",
         "        ok exposure_s    frame 300 s, master 300 s, difference 0 s, tolerance 3 s",
         f"        ok obs_start     frame {now}, master {now}, difference 0 h, tolerance 4320 h",
     ]
@@ -134,7 +134,7 @@ def test_explanation_shows_choices_candidates_and_the_fields_of_the_best():
 
 def test_explanation_shows_the_fields_of_all_candidates_if_asked():
     lines = explained(choose(frame(), dark=darks(-10.0, -20.0), flat=[]), every_field=True)
-    assert "        NO ccd_temp_c    frame -10 C, master -20 C, difference 10 C, tolerance 0.5 C" in lines
+    assert "        NO ccd_temp_c    frame -10.0 C, master -20.0 C, difference 10 C, tolerance 0.5 C" in lines
 
 
 def test_explanation_of_a_frame_without_a_time_says_what_is_missing():

@@ -197,8 +197,8 @@ _FIND_BY_ID = f"""{_FRAME_COLUMNS} WHERE f.frame_id >= :id AND f.frame_id < :id 
     ORDER BY f.obs_start, f.frame_id"""
 _FIND_ARRIVING = f"{_ARRIVING_COLUMNS} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY path"
 _MASTER_LIST = """SELECT master_id, kind, camera, configuration, exposure_s, ccd_temp_c, filter_name,
-    member_count AS members, grade, path, current, night, first_obs, last_obs, sha256, size_bytes, provenance,
-    comparison, comparison_grade, compared_with, decision, valid_from, valid_until, pruned_at
+    member_count AS members, grade, count_grade, path, current, night, first_obs, last_obs, sha256, size_bytes,
+    provenance, comparison, comparison_grade, compared_with, decision, valid_from, valid_until, pruned_at
     FROM masters"""
 _FEWEST_DIGITS = 4
 _FIND_MASTERS_BY_NAME = f"{_MASTER_LIST} WHERE path = :text OR path LIKE :end ESCAPE '!' ORDER BY master_id"

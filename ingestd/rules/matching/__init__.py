@@ -10,11 +10,13 @@ from ingestd.rules.matching.explain import explain_lines, explain_record, with_n
 from ingestd.rules.matching.limits import DarkPolicy, dark_policy
 from ingestd.rules.matching.reach import looked_at, reach_rule
 from ingestd.rules.matching.verdicts import is_valid_at
+from ingestd.rules.matching.words import celsius
 
 __all__ = [
     "DarkPolicy",
     "bias_for",
     "calibration_for",
+    "celsius",
     "dark_policy",
     "explain_lines",
     "explain_record",

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ingestd.records import Calibration, Candidate, Choice, FieldVerdict, Kind, Match, NotNeeded
+from ingestd.rules.matching.words import celsius
 
 
 def explain_record(calibration: Calibration) -> dict[str, object]:
@@ -110,7 +111,8 @@ def _field_words(
 ) -> str:
     """Return one field in a line."""
     unit = _UNITS.get(field, "")
-    words = [f"{'ok' if fits else 'NO':3}{field:13} frame {_value(frame, unit)}, master {_value(master, unit)}"]
+    own, other = (celsius(it) if unit == "C" and isinstance(it, float) else _value(it, unit) for it in (frame, master))
+    words = [f"{'ok' if fits else 'NO':3}{field:13} frame {own}, master {other}"]
     if difference is not None:
         words.append(f"difference {_value(difference, unit)}")
     if tolerance is not None:

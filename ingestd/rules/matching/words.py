@@ -12,7 +12,6 @@ from ingestd.rules.matching.verdicts import Miss, Verdict
 
 _PLURALS = {Kind.BIAS: "biases", Kind.DARK: "darks", Kind.FLAT: "flats"}
 _TWO_DAYS_H = 48
-_HALF_CENTIDEGREE = 0.005
 
 
 def candidate(subject: Subject, limits: Limits, verdict: Verdict) -> Candidate:
@@ -177,11 +176,8 @@ def _epoch(subject: Subject, master: Master) -> str:
 
 
 def celsius(ccd_temp_c: float | None) -> str:
-    """Return a temperature with one decimal, or two where the second counts."""
-    if ccd_temp_c is None:
-        return "an unknown temperature"
-    digits = 1 if abs(round(ccd_temp_c, 1) - ccd_temp_c) < _HALF_CENTIDEGREE else 2
-    return f"{ccd_temp_c:.{digits}f} C"
+    """Return a temperature."""
+    return "an unknown temperature" if ccd_temp_c is None else f"{ccd_temp_c:.1f} C"
 
 
 def seconds(exposure_s: float | None) -> str:
