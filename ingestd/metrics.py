@@ -285,8 +285,9 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "pixels",
         "master",
         (Kind.DARK,),
-        "Pixels whose dark signal exceeds the median by more than masters.hot_sigma robust standard deviations and, if "
-        "set, masters.hot_rate_e",
+        "Pixels whose dark signal, less the bias, exceeds the median by more than masters.hot_sigma robust standard "
+        "deviations and, if set, masters.hot_rate_e; bit HOT and badpixels count in each amplifier of the dark as it "
+        "is, so pixels at the limit differ",
         "CCD Data Reduction Guide",
     ),
     MetricDeclaration(

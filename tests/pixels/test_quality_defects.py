@@ -125,3 +125,15 @@ def test_low_pixels_of_images_that_boxes_do_not_fill(shape):
     assert found.sum() == 2
     assert found[0, 0]
     assert found[-1, -1]
+
+
+def test_a_pixel_bright_in_the_bias_is_hot_in_the_dark_alone():
+    """What the mask says, for a dark may have no bias, and what the figure above the bias counts, differ by it.
+
+    Scatter 1 ADU: the limit lies at 10. One pixel has 12 ADU of dark current, another 12 ADU of bias.
+    """
+    dark = np.random.default_rng(1).normal(100.0, 1.0, (100, 100)).astype(np.float32)
+    bias = np.zeros_like(dark)
+    dark[10, 10], dark[20, 20], bias[20, 20] = 112.0, 112.0, 12.0
+    assert np.argwhere(hot_pixel_map(dark, 0.0, 10.0)).tolist() == [[10, 10], [20, 20]]
+    assert np.argwhere(hot_pixel_map(dark, bias, 10.0)).tolist() == [[10, 10]]
