@@ -40,7 +40,7 @@ def test_coverage_names_the_newest_master_although_it_is_long_invalid(place):
     found = reasons(place, "2026-06-15")["bias"]
     assert "(2026-01-15), too old: 150." in found
     assert "valid 90 d" in found
-    assert "no biases of this configuration in nights 2026-03-16 to 2026-09-12" in found
+    assert "no biases of this configuration in nights 2026-03-16 to 2026-06-14" in found
 
 
 def test_a_rejected_flat_is_told(tmp_path):

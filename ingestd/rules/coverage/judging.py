@@ -83,8 +83,9 @@ class Judge:
         choice = self.calibration(subject, self.now, self._masters_of(it, every=True)).choice(kind)
         group = groups.group_of(replace(subject.frame, kind=kind))
         rules = self._settings.rules_of(it.camera)
-        nights = lacking.nights_of_use(group, groups.night_of(self.now, self._settings.site.longitude_deg), rules)
-        frames = lacking.frames_in_words(self._view, group, nights, it.ccd_temp_c, rules, subject.camera)
+        tonight = groups.night_of(self.now, self._settings.site.longitude_deg)
+        first, _ = lacking.nights_of_use(group, tonight, rules)
+        frames = lacking.frames_in_words(self._view, group, (first, tonight), it.ccd_temp_c, rules, subject.camera)
         return f"{choice.reason} Frames there: {frames}." if isinstance(choice, Wait) else ""
 
     def calibration(self, subject: Subject, at: datetime, masters: Mapping[Kind, Sequence[Master]]) -> Calibration:
