@@ -99,13 +99,16 @@ def frames_in_words(
 def _most_together(
     frames: Sequence[FrameRecord], group: Group, rules: Rules, camera: Camera, known: Sequence[Break]
 ) -> tuple[FrameRecord, ...]:
-    """Return the frames that the largest master of any of their nights could have, if none were too few."""
-    rule = replace(rules.master(group.kind), minimum=1)
-    found: list[tuple[FrameRecord, ...]] = []
-    for night in sorted({it.night for it in frames if it.night is not None}):
+    """Return the frames of the newest night that would make a master; if there is none, of that with the most."""
+    rule = rules.master(group.kind)
+    most: tuple[FrameRecord, ...] = ()
+    for night in sorted({it.night for it in frames if it.night is not None}, reverse=True):
         own = [it for it in frames if (it.night or "") >= breaks.first_night(known, night)]
-        found += groups.select_members(own, night, rule, rules.matching, group.kind, camera.flats)
-    return max(found, key=len, default=())
+        found = groups.select_members(own, night, replace(rule, minimum=1), rules.matching, group.kind, camera.flats)
+        most = max(most, *found, key=len)
+        if len(most) >= rule.minimum:
+            break
+    return most
 
 
 def _counted(group: Group, frames: Sequence[FrameRecord]) -> str:
