@@ -227,3 +227,10 @@ def test_cards_of_a_camera_are_those_of_all_kinds():
 
 def test_whole_number_is_taken_where_a_number_is_wanted():
     assert parse_settings({**ONE_CAMERA, "masters": {"sigma": 4}}).masters.sigma == 4.0
+
+
+def test_a_path_that_cannot_be_one_is_a_mistake(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[paths]\ndata = "a\\u0000b"\n[[camera]]\nname = "main"\ndirectories = ["incoming"]\n')
+    with pytest.raises(SettingsInvalid, match="NUL"):
+        load_settings(path)

@@ -80,7 +80,12 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
 
     def rooted(text: str) -> str:
         """Return one path."""
-        return str(plain_path(folder / os.path.expanduser(text)))  # noqa: PTH111 - the home of nobody is no error
+        if "\0" in text:
+            raise SettingsInvalid(f"{text!r}: no path can hold a NUL")
+        try:
+            return str(plain_path(folder / os.path.expanduser(text)))  # noqa: PTH111 - the home of nobody is no error
+        except RuntimeError as error:  # of Python 3.11 and 3.12, for a loop of links
+            raise SettingsInvalid(f"{text!r}: {error}") from error
 
     cameras = tuple(replace(it, directories=tuple(map(rooted, it.directories))) for it in settings.camera)
     return replace(settings, paths=replace(settings.paths, data=rooted(settings.paths.data)), camera=cameras)
