@@ -37,8 +37,8 @@ sigma has become one of 3."""
 _SKY_ROWS, _SKY_STEP = 64, 512
 """Every eighth band of rows tells the noise of the sky."""
 
-_DARK_STEP = 16
-"""Every sixteenth row tells the charge of the dark."""
+_DARK_PX = 1 << 18
+"""So many pixels tell the charge of the dark, of a large one those of every second, third ... row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +150,8 @@ def _dark_charge_adu(calibration: PlaneCalibration) -> float:
     dark, bias = calibration.dark, calibration.bias
     if dark is None or (bias is None and not calibration.has_overscan):
         return 0.0
-    charge = dark[::_DARK_STEP] if bias is None else dark[::_DARK_STEP] - bias[::_DARK_STEP]
+    rows = slice(None, None, max(1, dark.size // _DARK_PX))
+    charge = dark[rows] if bias is None else dark[rows] - bias[rows]
     known = charge[np.isfinite(charge)]
     return max(0.0, float(np.median(known)) * calibration.dark_ratio) if known.size else 0.0
 
@@ -215,7 +216,7 @@ def _reduced(reader: RowReader, calibration: PlaneCalibration, shape: tuple[int,
 
 def _check_noise(signal: Float32, mask: Mask, noise_e: float) -> None:
     """Refuse a plane that is far noisier than gain and read noise say: its noise would pass for hits."""
-    boxes = SkyBoxes()
+    boxes = SkyBoxes(pixels=signal.size * _SKY_ROWS // _SKY_STEP)
     for row in range(0, len(signal), _SKY_STEP):
         boxes.add(signal[row : row + _SKY_ROWS], mask[row : row + _SKY_ROWS])
     try:

@@ -250,7 +250,7 @@ def test_sky_of_a_frame_in_electrons_is_given_in_adu():
 
 def test_sky_of_a_large_frame_is_told_by_a_part_of_its_boxes():
     frame = sky_frame(100.0, 7.0)
-    few, all_of_them = SkyBoxes(pixels=4 << 21), SkyBoxes()
+    few, all_of_them = SkyBoxes(pixels=4 << 20), SkyBoxes()
     for start in range(0, 400, 64):
         for boxes in (few, all_of_them):
             boxes.add(frame[start : start + 64], None, start, np.full_like(frame[start : start + 64], 7.0))

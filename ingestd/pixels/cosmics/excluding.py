@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ingestd.pixels.cosmics.bound import median_floor
-from ingestd.pixels.cosmics.exposure import ROUNDED_5, UNFLAGGED_PX, Flags, Pixels
+from ingestd.pixels.cosmics.exposure import ROUNDED_5, SQUARE_3, UNFLAGGED_PX, Flags, Pixels
 from ingestd.pixels.cosmics.loading import Loaded
 from ingestd.pixels.cosmics.measures import TYPICAL
 from ingestd.pixels.cosmics.patches import CELL_PX, evaluate
@@ -28,24 +28,17 @@ def exclude(loaded: Loaded, mask: Flags | None, saturation_e: np.float32) -> Non
         Electrons. A saturated pixel whose surroundings are dark is no star and stays.
     """
     exposure = loaded.exposure
-    bad = [plane for plane in (mask, loaded.invalid) if plane is not None]
-    if bad:
-        exposure.excluded = _with_neighbours(np.logical_or.reduce(bad))
+    for bad in (mask, loaded.invalid):
+        if bad is not None:
+            pixels = np.flatnonzero(bad)
+            exposure.excluded.ravel()[pixels] = True
+            exposure.excluded.ravel()[exposure.neighbours(pixels, SQUARE_3, margin_px=1)] = True
     cores = _cores(loaded, loaded.saturated(saturation_e), saturation_e)
     if cores.size:
         rims = exposure.neighbours(cores, ROUNDED_5, _GROWTH_PX)
         grown = np.concatenate([cores, rims])
         exposure.excluded.ravel()[grown] = True
         exposure.excluded.ravel()[exposure.neighbours(grown, ROUNDED_5, _GROWTH_PX)] = True
-
-
-def _with_neighbours(bad: Flags) -> Flags:
-    """Return bad pixels and their eight neighbours; the outermost pixels stay as they are."""
-    excluded, across = bad.copy(), bad.copy()
-    across[:, 1:] |= bad[:, :-1]
-    across[:, :-1] |= bad[:, 1:]
-    excluded[1:-1, 1:-1] |= (across[:-2] | across[1:-1] | across[2:])[:, 1:-1]
-    return excluded
 
 
 def _cores(loaded: Loaded, saturated: Pixels, saturation_e: np.float32) -> Pixels:

@@ -21,7 +21,7 @@ _SOURCE_SIGMA = 3.0
 _ROUNDS = 10
 _SETTLED = 1e-3
 _GROUP = 16
-_ENOUGH_PX = 1 << 21
+_ENOUGH_PX = 1 << 20
 
 
 _Block = tuple[int, NDArray[np.float32], NDArray[np.float32]]
@@ -50,11 +50,11 @@ class SkyBoxes:
     gain_e_per_adu : float
         Gain of a frame that is already in electrons, so that the figures are in ADU; 1 for a frame in ADU.
     pixels : int
-        Of the whole frame: of a large one every second, third ... row of boxes is enough, some 131,072 boxes.
+        Of the whole frame: of a large one every second, third ... row of boxes is enough, some 65,536 boxes.
 
     Notes
     -----
-    Pixels are only copied while the blocks pass by, 2 million of a large frame. Rows and columns beyond a multiple of
+    Pixels are only copied while the blocks pass by, a million of a large frame. Rows and columns beyond a multiple of
     four in a block are left out, and so is a box with a masked or non-finite pixel.
     """
 

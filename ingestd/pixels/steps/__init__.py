@@ -138,7 +138,7 @@ def reduce_plane(
         counts = np.zeros(4, np.int64)
         for block in passage.blocks(spans):
             uncertainty = np.sqrt(block.variance, out=block.variance) if calibration.has_uncertainty else None
-            counts += _count(block.mask, calibration.saturation_adu is not None)
+            counts += _count(block.mask)
             write_block(block.first_row, block.signal, uncertainty, block.mask)
         return counts
 
@@ -230,10 +230,10 @@ class _Passage:
                 yield block
 
 
-def _count(mask: Mask, may_saturate: bool) -> tuple[int, int, int, int]:  # noqa: FBT001 - a fact about the mask
+def _count(mask: Mask) -> tuple[int, int, int, int]:
     """Return how many pixels there are, and how many are saturated, without data, masked."""
-    masked = int(np.count_nonzero(mask))
-    if not masked:
-        return mask.size, 0, 0, 0
-    saturated = int(np.count_nonzero(mask & np.uint8(MaskBit.SATURATED))) if may_saturate else 0
-    return mask.size, saturated, int(np.count_nonzero(mask & np.uint8(MaskBit.NO_DATA))), masked
+    bits = int(np.bitwise_or.reduce(mask, axis=None))
+    saturated, no_data = (
+        int(np.count_nonzero(mask & np.uint8(bit))) if bits & bit else 0 for bit in (MaskBit.SATURATED, MaskBit.NO_DATA)
+    )
+    return mask.size, saturated, no_data, int(np.count_nonzero(mask)) if bits else 0

@@ -80,10 +80,10 @@ def start_uncertainty(block: Block, calibration: PlaneCalibration) -> None:
     if level is None and not calibration.has_overscan:
         level = calibration.dark
     if level is None:
-        np.maximum(block.signal, 0, out=variance)
+        np.maximum(block.signal, block.zeros, out=variance)
     else:
         np.subtract(block.signal, level[block.rows], out=variance)
-        np.maximum(variance, 0, out=variance)
+        np.maximum(variance, block.zeros, out=variance)
     if not band.is_unity:
         np.multiply(variance, band.adu_per_e, out=variance)
     noise = band.noise_variance
@@ -221,6 +221,8 @@ def _add_variance(block: Block, error: Float32 | None, weight: float | Float32) 
     """Add the variance of a master that was subtracted ``weight`` times: one number, or one for each pixel."""
     if error is None or (isinstance(weight, float) and weight == 0.0):
         return
-    np.multiply(error[block.rows], np.float32(weight), out=block.scratch)
-    np.multiply(block.scratch, block.scratch, out=block.scratch)
+    weighted = error[block.rows]
+    if not isinstance(weight, float) or weight != 1.0:
+        weighted = np.multiply(weighted, np.float32(weight), out=block.scratch)
+    np.multiply(weighted, weighted, out=block.scratch)
     np.add(block.variance, block.scratch, out=block.variance)

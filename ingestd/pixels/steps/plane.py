@@ -276,7 +276,8 @@ class Block:
     """A few rows on their way through the steps: buffers that are made once and used for every block.
 
     ``frame`` holds the raw values of whole rows, float32, ADU, and is left as it was read; ``signal``, ``variance`` and
-    ``scratch`` are float32, ``mask`` uint8, all of the trimmed width. ``levels`` is what the overscan of each piece of
+    ``scratch`` are float32, ``mask`` uint8, all of the trimmed width; ``zeros`` is one row, for numpy compares arrays
+    four times as fast as an array and a number. ``levels`` is what the overscan of each piece of
     ``band`` says of the bias level: one number, or a column with one for each row. ``slope`` is by how much the signal
     grew with its raw value where it was made linear, None where it was not. ``capacity`` is the number of rows that
     there is room for.
@@ -293,6 +294,7 @@ class Block:
         self.capacity = rows
         self._frame = np.empty((rows, frame_width), np.float32)
         self._signal, self._variance, self._scratch = np.empty((3, rows, width), np.float32)
+        self.zeros = np.zeros(width, np.float32)
         self._mask = np.empty((rows, width), np.uint8)
         self._flags = np.empty((rows, width), np.bool_)
 
