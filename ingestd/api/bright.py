@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -52,10 +51,8 @@ def _points(catalogue: Catalogue, settings: Settings, first: FrameRecord, second
         return []
     camera = next((it for it in settings.camera if it.name == first.camera), Camera(first.camera))
     rule, setup = settings.rules_of(first.camera).master(Kind.BIAS), windows.setup_of(first.configuration.key())
-    reach = timedelta(days=2 * rule.longest_d + rule.window_d)
-    biases = catalogue.masters_of_setup(
-        first.camera, setup, Kind.BIAS, since=first.obs_start - reach, until=first.obs_start + reach
-    )
+    since, until = matching.looked_at(first.obs_start, rule)
+    biases = catalogue.masters_of_setup(first.camera, setup, Kind.BIAS, since=since, until=until)
     breaks = catalogue.breaks(first.camera, setup)
     chosen = matching.calibration_for(
         first, {Kind.BIAS: biases, Kind.DARK: (), Kind.FLAT: ()}, settings, camera, breaks

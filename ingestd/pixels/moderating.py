@@ -95,6 +95,7 @@ def moderate_errors(
         return
 
     def moderate(box: Box) -> None:
+        """Moderate the errors of one box, if it has pixels that are alike."""
         own = mean[box], error[box], count[box]
         ordinary = _ordinary(*own, frames)
         if ordinary is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ingestd.records import Break, Kind, Master
 from ingestd.rules.breaks import crossed
-from ingestd.rules.clusters import distance, exposure_tolerance_s
+from ingestd.rules.clusters import exposure_tolerance_s, is_near
 from ingestd.settings import DarkMatching
 
 SetUp = tuple[str, str]
@@ -67,10 +67,6 @@ def _tell_the_same(master: Master, newest: Master, rule: DarkMatching) -> bool:
     """Return whether the same sensor has the same bad pixels in both."""
     if newest.kind is not Kind.DARK:
         return True
-    exposure_s = newest.exposure_s or 0.0
-    reach_s = exposure_tolerance_s(exposure_s, rule)
-    if distance(master.exposure_s or 0.0, exposure_s) > reach_s:
-        return False
-    if master.ccd_temp_c is None or newest.ccd_temp_c is None:
-        return master.ccd_temp_c is newest.ccd_temp_c
-    return distance(master.ccd_temp_c, newest.ccd_temp_c) <= rule.max_delta_temp_c
+    reach_s = exposure_tolerance_s(newest.exposure_s, rule)
+    is_as_long = is_near(master.exposure_s or 0.0, newest.exposure_s or 0.0, reach_s)
+    return is_as_long and is_near(master.ccd_temp_c, newest.ccd_temp_c, rule.max_delta_temp_c)

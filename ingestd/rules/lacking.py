@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ingestd.records import Break, FrameRecord, Group, Kind
-from ingestd.rules import breaks, groups, windows
+from ingestd.rules import breaks, clusters, groups, windows
 from ingestd.settings import Camera, Rules
 
 _PLURALS = {Kind.BIAS: "biases", Kind.DARK: "darks", Kind.FLAT: "flats"}
@@ -127,4 +127,4 @@ def _counted(group: Group, frames: Sequence[FrameRecord]) -> str:
 
 def _is_near(value: float | None, wanted: float | None, reach: float | None) -> bool:
     """Return whether a temperature is about that which is wanted, where both are known and it counts."""
-    return reach is None or value is None or wanted is None or abs(value - wanted) <= reach
+    return reach is None or value is None or wanted is None or clusters.is_near(value, wanted, reach)

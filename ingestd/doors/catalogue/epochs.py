@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ingestd.doors.catalogue.judgements import chart_json, read_break, read_chart
 from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.staleness import later_night
-from ingestd.doors.catalogue.texts import clean_text, group_filter, time_text
+from ingestd.doors.catalogue.texts import clean_text, frames_key, time_text
 from ingestd.records import Break, EpochWord, Group, Kind
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ class Epochs(Reading):
     def record_chart(self, group: Group, night: str, points: Iterable[ChartPoint]) -> None:
         """Record what the raw frames of a group and night show."""
         key = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "filter_name": group_filter(group.kind, group.filter_name),
+            **frames_key(group),
             "night": night,
             "chart": chart_json(points),
         }
@@ -159,7 +156,7 @@ _BREAK_ROWS = """SELECT camera, setup, night, after_night, status, cause, reason
     WHERE camera = ifnull(:camera, camera) AND night = ifnull(:night, night) ORDER BY camera, setup, night"""
 _SETUPS = "SELECT DISTINCT setup FROM nights WHERE camera = :camera ORDER BY setup"
 _PUT_CHART = """UPDATE nights SET chart = :chart, charted = 1
-    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :filter_name
+    WHERE camera = :camera AND kind = :kind AND configuration = :configuration AND filter_name = :group_filter
     AND night = :night"""
 _PUT_BREAK = """INSERT INTO breaks (camera, setup, night, after_night, status, cause, reason, noted_at)
     VALUES (:camera, :setup, :night, :after, :status, :cause, :reason, :now)

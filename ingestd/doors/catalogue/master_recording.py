@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingestd.doors.catalogue.figures import Figures
 from ingestd.doors.catalogue.rows import master_row
-from ingestd.doors.catalogue.texts import clean_text, optional_text, time_text
-from ingestd.records import Kind
+from ingestd.doors.catalogue.texts import clean_text, masters_key, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,10 +126,7 @@ class MasterRecording(Figures):
             If a master is not recorded, or its file was pruned.
         """
         key = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+            **masters_key(group),
             "night": night,
             "ids": json.dumps(list(master_ids)),
             "now": time_text(now),

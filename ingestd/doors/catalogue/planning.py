@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingestd.doors.catalogue.judgements import read_failure, read_verdict
 from ingestd.doors.catalogue.reading import Reading
 from ingestd.doors.catalogue.rows import read_metric
-from ingestd.doors.catalogue.texts import group_filter, optional_text, optional_time_text, read_time, time_text
+from ingestd.doors.catalogue.texts import frames_key, masters_key, optional_time_text, read_time, time_text
 from ingestd.records import FormerProduct, Group, Kind, MeasuredFrame, StaleNight, Standing, UsedMaster
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ class Planning(Reading):
         ``with_gone``), newest of its pixels, not quarantined, and no flag keeps it out of masters.
         """
         parameters = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "group_filter": group_filter(group.kind, group.filter_name),
+            **frames_key(group),
             "first_night": first_night,
             "last_night": last_night,
             "with_gone": with_gone,
@@ -105,10 +102,7 @@ class Planning(Reading):
         rejected, and their files have not been pruned.
         """
         parameters = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+            **masters_key(group),
             "night": night,
         }
         found = (self.master(master_id) for master_id in self._texts(_SOUND_MASTERS, parameters))
@@ -121,10 +115,7 @@ class Planning(Reading):
         gone is not: it has shown the hardware all the same.
         """
         parameters = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "group_filter": group_filter(group.kind, group.filter_name),
+            **frames_key(group),
             "night": night,
             "for_chart": for_chart,
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestd.doors.catalogue.reading import Reading
-from ingestd.doors.catalogue.texts import decode_path, encode_path, group_filter
+from ingestd.doors.catalogue.texts import decode_path, encode_path, frames_key
 
 if TYPE_CHECKING:
     import sqlite3
@@ -79,10 +79,7 @@ class Results(Reading):
         ``live``, ``measured``, ``superseded``; in order of time.
         """
         parameters = {
-            "camera": group.camera,
-            "kind": group.kind.value,
-            "configuration": group.configuration,
-            "group_filter": group_filter(group.kind, group.filter_name),
+            **frames_key(group),
             "first_night": first_night,
             "last_night": last_night,
         }

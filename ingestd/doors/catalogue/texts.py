@@ -7,7 +7,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from ingestd.records import Kind, Section
+from ingestd.records import Group, Kind, Section
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\\\x7f\udc80-\udcff]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
@@ -76,6 +76,26 @@ def as_json(value: object) -> str:
 def group_filter(kind: Kind, filter_name: str | None) -> str:
     """Return the filter as part of a group: only flats are grouped by it, and no filter is an empty text."""
     return clean_text(filter_name or "") if kind is Kind.FLAT else ""
+
+
+def frames_key(group: Group) -> dict[str, object]:
+    """Return the parameters that find the frames of a group."""
+    return {
+        "camera": group.camera,
+        "kind": group.kind.value,
+        "configuration": group.configuration,
+        "group_filter": group_filter(group.kind, group.filter_name),
+    }
+
+
+def masters_key(group: Group) -> dict[str, object]:
+    """Return the parameters that find the masters of a group, which have no filter unless they are flats."""
+    return {
+        "camera": group.camera,
+        "kind": group.kind.value,
+        "configuration": group.configuration,
+        "filter_name": optional_text(group.filter_name) if group.kind is Kind.FLAT else None,
+    }
 
 
 def section_text(section: Section | None) -> str | None:

@@ -72,7 +72,11 @@ class FrameReader:
         try:
             self._stamp = stamp(self._fd)
             self._hash = self._hasher.submit(hash_bytes, self._fd)
-            self._hasher.shutdown(wait=False)  # the thread ends with its only task: masters have up to 200 members
+        except BaseException:
+            self.close()
+            raise
+        self._hasher.shutdown(wait=False)  # the thread ends with its only task: masters have up to 200 members
+        try:
             self.header = self._read_header(limits)
             self._source: Source = self._fd if self.header.container == "plain" else self._inflate(limits)
             self.doubts = [doubt for plane in frame.planes if (doubt := self._check_datasum(plane))]

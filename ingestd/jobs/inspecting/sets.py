@@ -158,6 +158,7 @@ def _dark_rates(own: FrameSet, bias: FrameSet | None, index: int, missing: list[
     exposure_s, short_s = own.exposure_s, bias.exposure_s or 0.0
 
     def measured() -> DarkRates:
+        """Return the rates of both medians, both means and the clipped mean."""
         median = quality.dark_rate_adu_per_second(dark, pedestal, exposure_s)
         mean = quality.dark_rate_mean_adu_per_second(dark, pedestal, exposure_s)
         clipped, _, _ = quality.dark_signal(dark, pedestal).counted.clipped()
@@ -181,6 +182,7 @@ def _gains(
     pairs = [(cut(pair[0], middle), cut(pair[1], middle)) for pair in (flats, biases)]
 
     def in_boxes() -> Estimate:
+        """Return the gain over all boxes."""
         pedestal = np.asarray(np.mean(biases, axis=0, dtype=np.float32))
         return quality.gain_electrons_per_adu(flats, pedestal, quality.read_noise_adu(biases))
 

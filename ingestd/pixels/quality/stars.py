@@ -193,6 +193,7 @@ def _sources(signal: Float32, mask: NDArray[np.bool_], noise: float) -> NDArray[
     import sep  # noqa: PLC0415
 
     def extracted() -> NDArray[Any]:
+        """Return what sep finds with the room that it has."""
         found: NDArray[Any] = sep.extract(
             signal, _DETECT_SIGMA * noise, mask=mask, minarea=_FEWEST_PX, deblend_nthresh=_DEBLEND_LEVELS
         )
