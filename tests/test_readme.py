@@ -197,7 +197,7 @@ def test_ci_takes_the_test_command_word_for_word():
         ["awk", extraction, CHECKOUT / "README.md"], capture_output=True, text=True, check=True, timeout=LONGEST_S
     )
     assert found.stdout == f"{stated}\n"
-    assert stated.endswith(".venv/bin/pytest -W error")
+    assert stated.endswith(".venv/bin/pytest -n 2 -W error")
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
