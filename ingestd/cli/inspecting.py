@@ -15,7 +15,7 @@ import click
 
 from ingestd import daemon
 from ingestd.cli.options import check_target, json_option, printable
-from ingestd.cli.picturing import frame_text, set_text
+from ingestd.cli.picturing import brief_text, frame_text, set_text
 from ingestd.jobs import inspecting
 from ingestd.jobs.inspecting import FrameSet, LookedFrame, PlaneFigures, Request, Sets, Unread
 from ingestd.records import Kind, Section
@@ -59,6 +59,7 @@ class _Images:
 @click.option("--box", metavar="[x1:x2,y1:y2]", callback=_section, help="Measure this part: as in BIASSEC, from 1.")
 @click.option("--pixel", metavar="X,Y", callback=_pixel, help="One pixel through all frames, counted from 1, x first.")
 @click.option("--brightest", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many are named.")
+@click.option("--brief", is_flag=True, help="One line for each frame, then the sets.")
 @click.option("--header", is_flag=True, help="Print the headers too.")
 @click.option("--mean", type=_PATH, help="Write the mean image of a set, as FITS.")
 @click.option("--std", type=_PATH, help="Write the image of standard deviations of a set, as FITS.")
@@ -72,6 +73,7 @@ def inspect(
     box: Section | None,
     pixel: tuple[int, int] | None,
     brightest: int,
+    brief: bool,
     header: bool,
     mean: Path | None,
     std: Path | None,
@@ -83,6 +85,8 @@ def inspect(
     No settings and no database are needed, and FILE... are only read. Frames of one kind and size (darks: and exposure;
     flats: and filter) are a set; name biases with darks for the dark rate, with flats for the gain.
     """
+    if brief and header:
+        raise click.UsageError("--brief has no room for headers; leave out one of --brief and --header")
     images = _Images(mean, std)
     _check_targets(images, [*files, *biases])
     request = Request(box, pixel, Kind(kind) if kind else None, brightest)
@@ -91,9 +95,9 @@ def inspect(
     if as_json:
         click.echo(json.dumps(_as_json(frames, unread, found, with_header=header), indent=2, default=str))
     else:
-        texts = [frame_text(frame, header=header) for frame in frames]
+        texts = [brief_text(frames)] if brief else [frame_text(frame, header=header) for frame in frames]
         texts += [set_text(own, figures, frames) for own, figures in found if len(own.frames) > 1]
-        click.echo(printable("\n\n".join(texts)))
+        click.echo(printable("\n\n".join(text for text in texts if text)))
     _write(images, sets, frames)
     for it in unread:
         click.echo(printable(f"{it.path}: {it.reason}: {it.detail}"), err=True)

@@ -23,6 +23,19 @@ _AREA_COLUMNS = {
     "clipped_deviation": "clipped std",
     "noise": "neighbours",
 }
+_BRIEF_COLUMNS = {
+    "path": "frame",
+    "kind": "kind",
+    "exposure_s": "s",
+    "ccd_temp_c": "C",
+    "filter_name": "filter",
+    "mean": "ADU: mean",
+    "median": "median",
+    "clipped_mean": "clipped mean",
+    "clipped_deviation": "clipped std",
+    "lowest": "lowest",
+    "brightest": "brightest",
+}
 _SPOT_COLUMNS = {"area": "area", "what": "pixel", "value": "ADU", "numpy": "[y, x]", "fits": "FITS x,y"}
 _BY_HAND = "((F1+F2) - (B1+B2)) / (var(F1-F2) - var(B1-B2))"
 _NOISE_COLUMNS = {"adu": "ADU", "how": "how", "remark": ""}
@@ -40,6 +53,27 @@ def frame_text(frame: LookedFrame, *, header: bool) -> str:
         for number, cards in enumerate(frame.headers):
             lines += [f"Header of HDU {number}", *cards]
     return "\n".join(lines)
+
+
+def brief_text(frames: Sequence[LookedFrame]) -> str:
+    """Return all frames as one table, a line for each plane: its last area, which is what sets are measured in."""
+    rows: list[Row] = []
+    for frame in frames:
+        record = frame.record
+        for plane in frame.planes:
+            name = frame.path if len(frame.planes) == 1 else f"{frame.path}[{plane.plane.index}]"
+            row: dict[str, object] = {
+                "path": name,
+                "kind": record.label or record.kind,
+                "exposure_s": record.exposure_s,
+                "ccd_temp_c": record.ccd_temp_c,
+                "filter_name": record.filter_name,
+            }
+            if plane.areas:
+                it = plane.areas[-1].description
+                row |= {**_area_row("", it), "lowest": it.lowest.value, "brightest": it.brightest[0].value}
+            rows.append(row)
+    return table(rows, _BRIEF_COLUMNS) if rows else ""
 
 
 def set_text(own: FrameSet, figures: Sequence[PlaneFigures], frames: Sequence[LookedFrame]) -> str:

@@ -162,6 +162,30 @@ def test_nothing_is_written_over(frames, tmp_path):
     assert (tmp_path / "mean.fits").read_text() == "mine"
 
 
+def test_brief_is_a_line_for_each_frame_and_then_the_sets(frames):
+    heading, *rows = output(*frames["bias"], "--brief").split("\n\n")[0].splitlines()
+    assert len(rows) == 5
+    for path, row in zip(frames["bias"], rows, strict=True):
+        pixels = fits.getdata(path)
+        assert row.startswith(f"{path}  bias")
+        assert row.split()[-2:] == [str(pixels.min()), str(pixels.max())]
+        assert f"{pixels.mean():.6g}" in row
+    assert heading.split()[-2:] == ["lowest", "brightest"]
+    assert "read noise, 5 frames" in output(*frames["bias"], "--brief")
+
+
+def test_brief_has_no_room_for_headers(frames):
+    result = run(frames["bias"][0], "--brief", "--header")
+    assert result.exit_code == 2
+    assert "leave out one" in result.output
+
+
+def test_brief_of_nothing_readable_says_why(tmp_path):
+    result = run(tmp_path / "missing.fits", "--brief")
+    assert result.exit_code == 1
+    assert "unreadable: No such file" in result.stderr
+
+
 def test_an_image_of_several_sets_is_refused(frames, tmp_path):
     result = run(*frames["bias"], *frames["dark"], "--mean", tmp_path / "mean.fits")
     assert result.exit_code == 1
