@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ingestd.records import CALIBRATION_KINDS, FrameRecord, Kind
-from ingestd.rules import clusters, groups, lacking
-from ingestd.rules.matching import celsius
+from ingestd.rules import clusters, groups, lacking, matching, windows
 from ingestd.settings import Camera, Rules, Settings
 
 
@@ -20,7 +19,8 @@ def master_account(
     first_night = groups.night_before(row["night"], rules.master(Kind(row["kind"])).window_d)
     found = catalogue.lineage(master_id, first_night)
     left_out = [
-        {name: it[name] for name in ("frame_id", "path", "night", "obs_start")} | {"why": _why(it, row, rules)}
+        {name: it[name] for name in ("frame_id", "path", "night", "obs_start")}
+        | {"why": _why(it, row, rules) or _unfit(catalogue, it["frame_id"], settings) or _why_else(row, rules)}
         for it in found["left_out"]
     ]
     return {
@@ -49,10 +49,9 @@ def held_by(
     rules, group = settings.rules_of(frame.camera), groups.group_of(frame)
     nights = lacking.nights_together(group, frame.night, rules)
     camera = camera_of(frame, settings)
-    return {
-        "held_by": masters,
-        "why_not": lacking.frames_in_words(catalogue, group, nights, frame.ccd_temp_c, rules, camera),
-    }
+    why_not = lacking.frames_in_words(catalogue, group, nights, frame.ccd_temp_c, rules, camera)
+    unfit = _unfit(catalogue, frame.frame_id, settings)
+    return {"held_by": masters, "why_not": "; ".join(filter(None, (why_not, unfit)))}
 
 
 def camera_of(frame: FrameRecord, settings: Settings) -> Camera:
@@ -70,7 +69,7 @@ def held_lines(frame: dict[str, Any]) -> list[str]:
 
 
 def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
-    """Return why a frame of the group and window of a master is no member of it."""
+    """Return what about a frame of the group and window of a master kept it out, or an empty text."""
     if found := lacking.flaw(frame):
         return f"{found}: {frame['detail']}" if found == frame["screened"] and frame["detail"] else found
     reach_s = clusters.exposure_tolerance_s(master["exposure_s"], rules.matching.dark)
@@ -78,8 +77,35 @@ def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
         return f"another exposure: {frame['exposure_s']} s"
     reach_c = 2 * groups.CLUSTER_TEMP_C
     if master["kind"] != "flat" and not clusters.is_near(frame["ccd_temp_c"], master["ccd_temp_c"], reach_c):
-        return f"another temperature: {celsius(frame['ccd_temp_c'])}"
+        return f"another temperature: {matching.celsius(frame['ccd_temp_c'])}"
+    return ""
+
+
+def _unfit(
+    catalogue: Any,  # noqa: ANN401 - a Catalogue
+    frame_id: str,
+    settings: Settings,
+) -> str:
+    """Return why a flat cannot be calibrated, so that no master takes it, or an empty text."""
+    frame = catalogue.frame(frame_id)
+    if frame is None or frame.kind is not Kind.FLAT or frame.obs_start is None:
+        return ""
+    camera, setup = camera_of(frame, settings), windows.setup_of(frame.configuration.key())
+    masters = {}
+    for kind in (Kind.BIAS, Kind.DARK):
+        since, until = matching.looked_at(frame.obs_start, settings.rules_of(frame.camera).master(kind))
+        masters[kind] = catalogue.masters_of_setup(frame.camera, setup, kind, since=since, until=until)
+    found = matching.calibration_for(frame, masters, settings, camera, catalogue.breaks(frame.camera, setup))
+    if found.matches or not found.waits:
+        return ""
+    return f"it cannot be calibrated: {'; '.join(it.reason.rstrip('.') for it in found.waits)}"
+
+
+def _why_else(master: dict[str, Any], rules: Rules) -> str:
+    """Return what may have kept a frame out of a master where nothing is wrong with it."""
     maximum = rules.master(Kind(master["kind"])).maximum
+    if master["members"] < maximum:
+        return "its light, its cards or its hardware epoch is another, or it came when the master was made"
     return f"not among the newest {maximum} of its temperature, exposure and hardware epoch"
 
 

@@ -39,11 +39,14 @@ def flaw(frame: Mapping[str, Any]) -> str:
     for name, value, words in _FLAWS:
         if frame[name] == value:
             return f"{words}: {frame['reason']}" if name == "state" else words
-    if frame["screened"] and frame["decision"] != "accepted":
+    is_accepted = frame["decision"] == "accepted"
+    if frame["screened"] and not is_accepted:
         return str(frame["screened"])
     if json.loads(frame["flags"]):
         return ", ".join(json.loads(frame["flags"]))
-    return "" if frame["measured"] else "not measured yet"
+    if not frame["measured"]:
+        return "not measured yet"
+    return "" if is_accepted or frame["screened"] is not None else "not compared with others yet (masters.quiet_s)"
 
 
 def nights_of_use(group: Group, night: str, rules: Rules) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ingestd.records import Kind
+from tests.flow.observatory import write_shot
 from tests.scanned import NIGHT, Scanned
 
 
@@ -54,3 +56,42 @@ def test_the_grade_tells_both_that_it_is_the_worse_of(place):
     first = lines.index("  grade          orange, the worse of:")
     assert lines[first + 1] == "                 orange by number: 3 members, green needs 10"
     assert lines[first + 2] == "                 green by comparison: no earlier master to compare with"
+
+
+def test_a_flat_that_nothing_calibrates_is_told_so(tmp_path):
+    """Without biases a flat takes a dark of its own exposure only, and there are those of 120 s alone."""
+    place = Scanned(tmp_path)
+    place.night(biases=0)
+    place.scan()
+    flat = next(row for row in place.json("frames") if row["kind"] == "flat")
+    (told,) = place.json("explain", flat["path"])
+    assert "enough, if a master bias or dark fits them; it cannot be calibrated: needs a bias" in told["why_not"]
+    assert "needs a dark of" in told["why_not"]
+
+
+def test_a_flat_that_nothing_calibrates_is_left_out_for_that(tmp_path):
+    """Three flats of 20 s have their darks, one of 7 s has none: the master holds three, far from 30."""
+    place = Scanned(tmp_path)
+    for index in range(3):
+        hours = 20.0 + index / 60.0
+        write_shot(place.incoming, Kind.DARK, index, exposure_s=20.0, hours=hours)
+        write_shot(place.incoming, Kind.FLAT, index, exposure_s=20.0, level_adu=20_000.0, hours=hours + 0.5)
+    short = write_shot(place.incoming, Kind.FLAT, 3, exposure_s=7.0, level_adu=20_000.0, hours=20.25)
+    write_shot(place.incoming, Kind.LIGHT, 0, exposure_s=20.0, hours=22.0)
+    place.scan()
+    (flat,) = place.json("masters", "--kind", "flat")
+    (told,) = place.json("explain", flat["master_id"])
+    (out,) = told["left_out"]
+    assert out["path"] == str(short)
+    assert out["why"].startswith("it cannot be calibrated: needs a bias")
+
+
+def test_frames_of_a_night_that_is_still_open_are_there(tmp_path):
+    """Nothing asks for the night before ``masters.quiet_s`` is over, so its darks wait for their comparison."""
+    place = Scanned(tmp_path)
+    for index in range(3):
+        write_shot(place.incoming, Kind.DARK, index, exposure_s=20.0, hours=20.0 + index / 60.0)
+    place.scan()
+    (told, *_) = place.json("explain", place.json("frames")[0]["path"])
+    assert told["why_not"].startswith("no good darks of this configuration")
+    assert told["why_not"].endswith("kept out: 3 not compared with others yet (masters.quiet_s)")
