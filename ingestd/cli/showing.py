@@ -224,7 +224,7 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         return
     click.echo(f"Daemon:   {f'running, process {holder}' if holder is not None else 'not running'}")
     queue = ", ".join(_DUE[name](count) for name, count in found["queue"].items() if count) or "nothing"
-    later = f"; {found['delayed']} lights to be reduced again later" if found["delayed"] else ""
+    later = f"; {_DUE['lights'](found['delayed'])} to be reduced again later" if found["delayed"] else ""
     arriving, unreadable = arriving_words(found)
     click.echo(f"Due:      {queue}; {arriving}{later}")
     for line in unreadable:
@@ -233,7 +233,8 @@ def status(context: click.Context, config: str | None, *, as_json: bool) -> None
         click.echo(f"Newest:   {found['last_frame']['path']}, seen {found['last_frame']['first_seen']}")
     if found["last_event"]:
         event = found["last_event"]
-        click.echo(f"Event:    {event['time']} {event['event']}: {event['detail']}")
+        words = (event["event"], event["subject"], event["detail"])
+        click.echo(f"Event:    {event['time']} {': '.join(filter(None, words))}")
     for it in found["epochs"]:
         if it["status"] in ("suspected", "detected"):
             click.echo(f"Epoch:    {it['status']}: {it['camera']} from night {it['night']} on: {it['cause']}")

@@ -79,7 +79,8 @@ def _record(catalogue: Catalogue, camera: str, setup: str, breaks: Sequence[Brea
         assert it is not None  # noqa: S101 - one of both is there
         status = "withdrawn" if new is None else new.status
         is_warning = status in ("detected", "suspected")
-        text = _TEXTS[status].format(night=it.night, setup=setup, why="; ".join(filter(None, (it.cause, it.reason))))
+        why = "; ".join(filter(None, (it.cause, it.reason)))
+        text = _TEXTS[status].format(night=it.night, setup=setup, why=why).removesuffix(": ")
         _log.log(logging.WARNING if is_warning else logging.INFO, "Epoch %s: %s: %s", status, camera, text)
         catalogue.add_event("warning" if is_warning else "info", f"epoch_{status}", camera, text, now)
 

@@ -78,7 +78,8 @@ def _requeue(catalogue: Catalogue, names: object, now: datetime) -> dict[str, An
             raise _Refused(f"no frame in the catalogue is called {str(name)[:_LONGEST_NAME]!r}")
         frame_ids += sorted(found)
     count = catalogue.requeue(frame_ids, now)
-    catalogue.add_event("info", "requeued", ", ".join(map(str, names))[:_LONGEST_NAME], f"{count} frames", now)
+    said = f"{count} frame{'' if count == 1 else 's'}"
+    catalogue.add_event("info", "requeued", ", ".join(map(str, names))[:_LONGEST_NAME], said, now)
     return {"ok": True, "frames": count, "nights": 0}
 
 
@@ -163,7 +164,7 @@ def _check_frame(catalogue: Catalogue, frame_id: str, shown: str, command: str) 
     """Refuse what would have no effect: a frame that takes no part, or that cannot be read."""
     frame = catalogue.standing_frame(frame_id)
     if frame is None or not frame.takes_part:
-        why = "" if frame is None else f": {frame.reason} {frame.detail}".rstrip()
+        why = "" if frame is None else f": {': '.join(filter(None, (frame.reason, frame.detail)))}"
         raise _Refused(f"{shown} takes no part in anything{why}")
     if command == "accept" and frame.is_unreadable:
         raise _Refused(

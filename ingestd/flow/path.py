@@ -240,7 +240,8 @@ class Flow:
             _log.warning("Quarantined: %a: %s: %s", frame.path, frame.reason, frame.detail)
         else:
             detail = f": {frame.detail}" if frame.detail else ""
-            _log.info("Arrived: %a is a %s (%s)%s", frame.path, record.label, record.source("kind"), detail)
+            article = "an" if record.label.startswith(tuple("aeiou")) else "a"
+            _log.info("Arrived: %a is %s %s (%s)%s", frame.path, article, record.label, record.source("kind"), detail)
 
     # --- look and submit ----------------------------------------------------------------------------------------------
 
