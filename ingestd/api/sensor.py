@@ -193,7 +193,11 @@ def _transfer_figures(points: Points, noise: Estimate | None) -> tuple[SensorFig
     try:
         curve = quality.photon_transfer(points.x, points.y, points.error, noise)
     except ValueError as error:
-        reason = "no pairs of flats of one night above a bias" if not points.x.size else str(error)
+        reason = (
+            "no pairs of flats of one night, filter and exposure with a master bias"
+            if not points.x.size
+            else str(error)
+        )
         return _unknown("gain_e_per_adu", "e-/ADU", reason), (
             _unknown("read_noise_of_flats_adu", "ADU", reason),
             _unknown("full_well_adu", "ADU", reason),
@@ -215,7 +219,9 @@ def _noise_figures(noise: Estimate | None, points: int, gain: SensorFigure) -> t
     missing = "no master bias of two frames or more"
     return (
         _said("read_noise_adu", "ADU", noise, points, missing),
-        _said("read_noise_e", "e-", _in_electrons(noise, gain), points, missing if noise is None else "no gain"),
+        _said(
+            "read_noise_e", "e-", _in_electrons(noise, gain), points, missing if noise is None else "no gain measured"
+        ),
     )
 
 
@@ -274,7 +280,7 @@ def _dark_figures(points: Points, reference_c: float | None, gain: SensorFigure)
             reason = str(error)
         else:
             rate, doubling = curve.rate, curve.doubling_c
-    no_gain = reason if rate is None else "no gain"
+    no_gain = reason if rate is None else "no gain measured"
     return (
         _said("dark_rate_adu_per_s", "ADU/s", rate, number, reason),
         _said("dark_rate_e_per_s", "e-/s", _in_electrons(rate, gain), number, no_gain),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import click
@@ -53,6 +54,9 @@ def verify(
         click.echo(json.dumps([dataclasses.asdict(it) for it in found], indent=2, ensure_ascii=False))
     else:
         click.echo(printable("\n".join(map(_text, found))) or "There are no masters or products yet.")
+        tally = Counter(it.status for it in found)
+        if len(found) > 1:
+            click.echo(f"{len(found)} in all: {', '.join(f'{count} {status}' for status, count in tally.items())}")
     bad = sum(not it.is_good for it in found)
     if bad:
         raise click.ClickException(f"{bad} of {len(found)} could not be proven.")

@@ -14,8 +14,9 @@ def place(tmp_path_factory):
 
 
 def test_all_are_the_same(place):
-    lines = place.output("verify", "--all").splitlines()
+    *lines, tally = place.output("verify", "--all").splitlines()
     assert [line.split()[0] for line in lines] == ["same"] * 5
+    assert tally == "5 in all: 5 same"
     assert lines[0].split()[1].startswith("masters/camera1/bias/2026-01-15_")
 
 
