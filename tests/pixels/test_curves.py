@@ -51,6 +51,22 @@ def test_read_noise_is_told_by_faint_flats_only():
     assert photon_transfer(*points(np.random.default_rng(1), 1.5, 15.0, bright)).read_noise is None
 
 
+@pytest.mark.parametrize(("first_adu", "is_told"), [(4000.0, True), (8000.0, False)])
+def test_noise_does_not_choose_which_curves_tell_the_read_noise(first_adu, is_told):
+    """R^2 is 7.1 and 3.2 errors of the intercept. Were the intercept to decide, half of the latter would tell it, by
+    a tenth too large; the errors grow with chi^2, so few of the former may not tell it either."""
+    levels, bias = np.geomspace(first_adu, 40000, 12), Estimate(10.0, 0.05)
+    found = [photon_transfer(*points(np.random.default_rng(seed), 1.5, 15.0, levels), bias) for seed in range(TRIALS)]
+    told = [curve.read_noise for curve in found if curve.read_noise is not None]
+    if not is_told:
+        assert not told
+        return
+    assert len(told) > 0.9 * TRIALS
+    # the root of an intercept is low by 1/8 (error / intercept)^2 of itself
+    values, errors = np.array([it.value for it in told]), np.array([it.error for it in told])
+    assert_true(values, errors, 10.0, bias=10.0 / 8.0 / 7.1**2)
+
+
 def test_full_well_is_where_the_variance_turns_down():
     def measure(rng):
         levels = np.linspace(2000.0, 48000.0, 24)

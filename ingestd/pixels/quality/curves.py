@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FEWEST_TURNING = 3
 _TURN_SIGMA, _TURN_RATIO = 5.0, 0.9
-_READ_NOISE_SPAN = 2.0
+_READ_NOISE_SPAN, _INTERCEPT_SIGMA = 2.0, 5.0
 _FEWEST_EXPOSURES, _EXPOSURE_SPAN = 4, 2.0
 _FEWEST_TEMPERATURES, _TEMPERATURE_SPAN_C = 3, 3.0
 _ROUNDS = 30
@@ -72,7 +72,8 @@ def photon_transfer(
     Notes
     -----
     G is the inverse of the slope, with the error sigma(slope) / slope^2. R is the root of the intercept of the points
-    alone; it is told only if their levels span a factor of 2 and the intercept is 3 of its errors above 0. The full
+    alone; it is told only if their levels span a factor of 2 and R^2 is 5 errors of the intercept: the R^2 of the
+    biases where it is known, for to tell the intercepts that noise made large, and no others, would be biased. The full
     well is where the variance turns down: the first level from which on every point lies 5 errors and 10 % below the
     line of the points before it, halfway to the point before. 1 / slope is high by (error / gain)^2 of itself.
     """
@@ -95,7 +96,7 @@ def photon_transfer(
     full_well = None
     if end < level.size:
         full_well = Estimate(0.5 * float(level[end] + level[end - 1]), 0.5 * float(level[end] - level[end - 1]))
-    own = _intercept(level[first:end], variance[first:end], error[first:end])
+    own = _intercept(level[first:end], variance[first:end], error[first:end], read_noise)
     return TransferCurve(gain, own, full_well, float(level[end - 1]), number)
 
 
@@ -221,12 +222,13 @@ def _turn(level: Float64, variance: Float64, error: Float64) -> int:
     return level.size
 
 
-def _intercept(level: Float64, variance: Float64, error: Float64) -> Estimate | None:
-    """Return the read noise that the points alone say, or None."""
+def _intercept(level: Float64, variance: Float64, error: Float64, known: Estimate | None) -> Estimate | None:
+    """Return the read noise that the points alone say, or None; whether they can tell it, what is known decides."""
     if level.size < _FEWEST_TURNING or not level[-1] >= _READ_NOISE_SPAN * level[0]:
         return None
     terms, covariance = fit_line(level, variance, error)
-    if not terms[0] > _SIGNIFICANT * math.sqrt(covariance[0, 0]):
+    expected = float(terms[0]) if known is None else known.value**2
+    if not (terms[0] > 0 and expected > _INTERCEPT_SIGMA * math.sqrt(covariance[0, 0])):
         return None
     noise = math.sqrt(float(terms[0]))
     return Estimate(noise, 0.5 * math.sqrt(covariance[0, 0]) / noise)
