@@ -154,9 +154,19 @@ def steps_of(job: ReduceFrame, calibrations: list[PlaneCalibration], readers: Se
     else:
         lacking = "read noise unknown: set camera.read_noise_e" if first.has_gain else "gain unknown"
         steps.append(Step("uncertainty", "skipped", lacking))
-    nonlinear = "" if first.linear_max_adu is None else f"nonlinear above {first.linear_max_adu:g} adu, "
-    steps.append(Step("mask", "applied", f"saturated, {nonlinear}no data, and the masters' masks"))
+    steps.append(Step("mask", "applied", _mask_words(job, first)))
     return steps
+
+
+def _mask_words(job: ReduceFrame, calibration: PlaneCalibration) -> str:
+    """Return what is marked, and whether it is only the file that says where saturation begins."""
+    level, linear = calibration.saturation_adu, calibration.linear_max_adu
+    saturated = "saturation unknown" if level is None else f"saturated from {level:g} adu on"
+    if job.member.frame.saturation_adu is None:
+        why = "" if level is None else "the end of the file's range; if that of the camera is less, "
+        saturated += f" ({why}set camera.saturation_adu)"
+    nonlinear = "" if linear is None else f"nonlinear above {linear:g} adu, "
+    return f"{saturated}, {nonlinear}no data, and the masters' masks"
 
 
 def _master_words(master: MasterInput) -> str:

@@ -54,6 +54,22 @@ def test_a_level_that_only_is_marked_changes_no_master(tmp_path):
     assert made == reduced_sky_e(tmp_path / "b")[2]
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        # 16 bits with BZERO 32768 end at 65535
+        ({}, "saturated from 65535 adu on (the end of the file's range; if that of the camera is less, set camera."),
+        ({"saturation_adu": 16383.0}, "saturated from 16383 adu on, no data"),
+    ],
+)
+def test_the_product_says_where_saturation_begins_and_whether_that_is_known(tmp_path, keys, words):
+    with observatory(tmp_path, camera=camera(tmp_path, **keys)) as place:
+        write_night(place.incoming, camera=BENT, biases=3, flats=0, lights=1, evening_darks=0)
+        place.settle()
+        (light,) = place.frames(kind="light")
+        assert place.steps(light["path"].rsplit("/", 1)[-1])["mask"][1].startswith(words)
+
+
 def test_without_a_bias_an_exact_dark_leaves_the_signal_as_it_is_and_says_so(tmp_path):
     with observatory(tmp_path, camera=camera(tmp_path, nonlinearity=[C1], dark_policy="exact")) as place:
         write_night(place.incoming, camera=BENT, biases=0, flats=0, lights=1, evening_darks=0, dawn_darks=3)
