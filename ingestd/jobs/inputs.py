@@ -18,6 +18,9 @@ from ingestd.pixels.steps import Amplifier, PlaneCalibration
 from ingestd.records import Arithmetic, FrameInput, FrameRecord, Kind, Linearity, MaskBit, MasterInput, Plane
 from ingestd.settings import Limits
 
+_LARGEST_STEP = 256
+_STEP_ROWS = 16
+
 
 @contextmanager
 def opened(member: FrameInput, limits: Limits) -> Iterator[fitsfile.FrameReader]:
@@ -131,9 +134,25 @@ def _frames_of(master: MasterInput) -> int:
 
 
 def saturation_of(frame: FrameRecord, reader: RowReader) -> float:
-    """Return the level at which a sample is saturated: the frame's own, else the end of the converter's range."""
+    """Return the level at which a sample is saturated: the frame's own, else the end of the range of the file.
+
+    Samples of 12 bits that are stored times 16 end at 65520 and not at 65535: one step of them is all that is left off.
+    """
     if frame.saturation_adu is not None:
         return frame.saturation_adu
     if reader.is_integer:
-        return float(np.iinfo(reader.dtype).max + reader.offset)
+        return float(np.iinfo(reader.dtype).max + reader.offset + 1 - _stored_step(reader))
     return float("inf")
+
+
+def _stored_step(reader: RowReader) -> int:
+    """Return the power of two, a 256th of the range at most, by which the samples of some rows are apart."""
+    ny, nx = reader.shape
+    info = np.iinfo(reader.dtype)
+    first, row = np.empty((2, 1, nx), reader.dtype)
+    reader.read_raw(0, first)
+    bits = min(_LARGEST_STEP, (info.max - info.min + 1) // _LARGEST_STEP)
+    for y in range(0, ny, max(1, ny // _STEP_ROWS)):
+        reader.read_raw(y, row)
+        bits |= int(np.bitwise_or.reduce(row ^ first[0, 0], axis=None))
+    return bits & -bits
