@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ingestd.pixels.cosmics import bound, patches
 from ingestd.pixels.cosmics.bound import Bound, median_floor
 from ingestd.pixels.cosmics.cleaning import Cleaner
+from ingestd.pixels.cosmics.excluding import exclude
 from ingestd.pixels.cosmics.exposure import CROSS, ROUNDED_5, SQUARE_3, SQUARE_5, distinct
 from ingestd.pixels.cosmics.loading import load
 from ingestd.pixels.cosmics.measures import EXCESS, FINE_STRUCTURE, LAPLACIAN, SIGNIFICANCE, TYPICAL
@@ -222,3 +225,24 @@ def test_listed_and_marked_neighbours_are_those_of_the_plane(data):
     assert exposure.neighbours(pixels, offsets, margin).tolist() == sorted(expected)
     assert exposure._marked_neighbours(pixels, offsets, margin).tolist() == sorted(expected)
     assert not exposure.marks.any()
+
+
+@pytest.mark.parametrize("ny", [7, 64, 65, 66, 67, 129, 130])
+@pytest.mark.parametrize("share", [0.003, 0.3, 1.0])
+def test_bad_pixels_are_excluded_with_their_eight_neighbours(ny, share):
+    bad = np.random.default_rng(ny).random((ny, 23)) < share
+    bad[0, 5] = bad[-1, 9] = bad[ny // 2, 0] = True  # edges take no neighbour, and are no neighbours of the other edge
+    loaded = load(np.zeros(bad.shape, np.float32), None, np.float32(1), np.float32(5))
+    exclude(loaded, bad, np.float32(np.inf))
+    np.testing.assert_array_equal(loaded.exposure.excluded, oracle.dilated(bad, SQUARE_3, 1))
+
+
+def test_excluding_every_pixel_takes_no_list_of_them():
+    loaded = load(np.zeros((2048, 1024), np.float32), None, np.float32(1), np.float32(5))
+    bad = np.ones((2048, 1024), bool)
+    tracemalloc.start()
+    exclude(loaded, bad, np.float32(np.inf))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # the floor of the median has 20 bytes for each cell of 64 pixels; a list would have 8 for each pixel
+    assert peak < bad.size / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ingestd.pixels.cosmics.bound import median_floor
-from ingestd.pixels.cosmics.exposure import ROUNDED_5, SQUARE_3, UNFLAGGED_PX, Flags, Pixels
+from ingestd.pixels.cosmics.exposure import ROUNDED_5, UNFLAGGED_PX, Flags, Pixels
 from ingestd.pixels.cosmics.loading import Loaded
 from ingestd.pixels.cosmics.measures import TYPICAL
 from ingestd.pixels.cosmics.patches import CELL_PX, evaluate
@@ -15,6 +15,9 @@ _CORE_SHARE = 10.0
 
 _GROWTH_PX = 2
 """A core grows twice by a square of 5 x 5 without its corners, but not into a frame of this width."""
+
+_BAND_ROWS = 64
+"""Rows that are looked at together."""
 
 
 def exclude(loaded: Loaded, mask: Flags | None, saturation_e: np.float32) -> None:
@@ -30,15 +33,26 @@ def exclude(loaded: Loaded, mask: Flags | None, saturation_e: np.float32) -> Non
     exposure = loaded.exposure
     for bad in (mask, loaded.invalid):
         if bad is not None:
-            pixels = np.flatnonzero(bad)
-            exposure.excluded.ravel()[pixels] = True
-            exposure.excluded.ravel()[exposure.neighbours(pixels, SQUARE_3, margin_px=1)] = True
+            _exclude_grown(exposure.excluded, bad)
     cores = _cores(loaded, loaded.saturated(saturation_e), saturation_e)
     if cores.size:
         rims = exposure.neighbours(cores, ROUNDED_5, _GROWTH_PX)
         grown = np.concatenate([cores, rims])
         exposure.excluded.ravel()[grown] = True
         exposure.excluded.ravel()[exposure.neighbours(grown, ROUNDED_5, _GROWTH_PX)] = True
+
+
+def _exclude_grown(excluded: Flags, bad: Flags) -> None:
+    """Exclude bad pixels and their eight neighbours, of the outermost pixels those alone that are bad themselves.
+
+    Bands of rows stay in the caches, and need no list of pixels, which would be long where most are bad.
+    """
+    for row in range(1, len(bad) - 1, _BAND_ROWS):
+        near = bad[row - 1 : row + _BAND_ROWS + 1]
+        if near.any():
+            tall = near[:-2] | near[1:-1] | near[2:]
+            excluded[row - 1 : row - 1 + len(near)] |= near
+            excluded[row : row + len(tall), 1:-1] |= tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]
 
 
 def _cores(loaded: Loaded, saturated: Pixels, saturation_e: np.float32) -> Pixels:
