@@ -222,6 +222,20 @@ def test_frame_with_other_content_is_changed(tmp_path):
         frame.check_unchanged()
 
 
+def test_frame_that_no_thread_can_hash_is_closed_and_tells_why(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.fits", 16)
+    record = record_of(path)
+    before = open_descriptors()
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        fitsfile.FrameReader(path, record, LIMITS)
+    assert open_descriptors() == before
+
+
 @pytest.mark.parametrize("error", [FrameRejected("shape", "as its rows seemed to say"), IndexError("no such HDU")])
 def test_frame_with_other_content_is_changed_whatever_else_is_wrong_with_it(error, tmp_path):
     path = write(tmp_path / "a.fits", 16)
