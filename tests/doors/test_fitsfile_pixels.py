@@ -184,6 +184,21 @@ def test_gzip_frame_reads_as_the_plain_one(bitpix, tmp_path):
     np.testing.assert_array_equal(values_of(packed), values_of(plain))
 
 
+@pytest.mark.parametrize("behind", [0, 4, 5, 8, 9])
+def test_gzip_stream_is_checked_to_its_end(behind, tmp_path):
+    # stored, not deflated: what is damaged inflates all the same, and only the checksum in the last 8 bytes tells
+    content = gzip.compress(write(tmp_path / "a.fits", 64).read_bytes(), 0)
+    name = b"n" * (2**16 + behind - len(content) - 1) + b"\0"  # 2**16 compressed bytes are read at a time
+    packed = bytearray(content[:3] + b"\x08" + content[4:10] + name + content[10:])
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(packed)
+    np.testing.assert_array_equal(values_of(path), SAMPLES[64].astype(np.float32))
+    packed[-3000] ^= 1  # among the samples, behind which 1,592 bytes are padding
+    path.write_bytes(packed)
+    with pytest.raises(FrameRejected, match="gzip stream damaged"):
+        open_frame(path)
+
+
 @pytest.mark.parametrize("codec", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
 @pytest.mark.parametrize("packed", [False, True], ids=["fz", "fz.gz"])
 def test_lossless_tiles_read_as_the_plain_image(codec, packed, tmp_path):

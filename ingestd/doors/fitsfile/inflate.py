@@ -57,7 +57,13 @@ class GzipStream:
         return bytes(self._buffer[:length])
 
     def read_into(self, out: memoryview) -> int:
-        """Fill ``out`` from the start of the stream and return how many bytes there were."""
+        """Fill ``out`` from the start of the stream, to whose end it is checked; return how many bytes there were.
+
+        Raises
+        ------
+        FrameRejected
+            As `read`.
+        """
         filled = 0
         while filled < len(out) and not self._ended:
             if not self._buffer:
@@ -66,6 +72,9 @@ class GzipStream:
             out[filled : filled + len(part)] = part
             filled += len(part)
             self._forget(filled)
+        while not self._ended:  # the checksum stands behind the last byte, perhaps in the next chunk
+            self._forget(self._start + len(self._buffer))
+            self._inflate()
         return filled
 
     def _forget(self, offset: int) -> None:
