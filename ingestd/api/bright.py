@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from ingestd.api.choosing import calibration_now
 from ingestd.doors.catalogue import Catalogue
 from ingestd.errors import IngestdError
 from ingestd.jobs.transfer import pair_points
 from ingestd.records import FrameInput, FrameRecord, Kind, Metric
-from ingestd.rules import addresses, electronics, matching, windows
+from ingestd.rules import addresses, electronics, windows
 from ingestd.settings import Camera, Settings
 
 _MOST_FLATS = 60
@@ -50,13 +51,7 @@ def _points(catalogue: Catalogue, settings: Settings, first: FrameRecord, second
     if first.obs_start is None or None in paths:
         return []
     camera = next((it for it in settings.camera if it.name == first.camera), Camera(first.camera))
-    rule, setup = settings.rules_of(first.camera).master(Kind.BIAS), windows.setup_of(first.configuration.key())
-    since, until = matching.looked_at(first.obs_start, rule)
-    biases = catalogue.masters_of_setup(first.camera, setup, Kind.BIAS, since=since, until=until)
-    breaks = catalogue.breaks(first.camera, setup)
-    chosen = matching.calibration_for(
-        first, {Kind.BIAS: biases, Kind.DARK: (), Kind.FLAT: ()}, settings, camera, breaks
-    )
+    chosen = calibration_now(catalogue, settings, first, first.obs_start, [Kind.BIAS])
     inputs = addresses.inputs_of(chosen, settings)
     one, other = (FrameInput(frame, str(path), inputs) for frame, path in zip((first, second), paths, strict=True))
     linearity = electronics.linearity_of(camera, Kind.FLAT)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ingestd.doors.catalogue import Catalogue
-from ingestd.records import CALIBRATION_KINDS, Choice, Kind, Master
+from ingestd.records import CALIBRATION_KINDS, Calibration, Choice, FrameRecord, Kind, Master
 from ingestd.rules import groups, matching, windows
 from ingestd.settings import Camera, Settings
 
@@ -109,11 +110,21 @@ def best_master(
         night=groups.night_of(time.astimezone(UTC), settings.site.longitude_deg),
         flags=(),
     )
-    masters, setup = {}, windows.setup_of(configuration)
-    for one in CALIBRATION_KINDS:
-        since, until = matching.looked_at(time, settings.rules_of(camera).master(one))
-        masters[one] = catalogue.masters_of_setup(camera, setup, one, since=since, until=until)
-    settings_of = {each.name: each for each in settings.camera}
-    breaks = catalogue.breaks(camera, setup)
-    calibration = matching.calibration_for(frame, masters, settings, settings_of.get(camera) or Camera(camera), breaks)
-    return calibration.choice(Kind(kind))
+    return calibration_now(catalogue, settings, frame, time).choice(Kind(kind))
+
+
+def calibration_now(
+    catalogue: Catalogue,
+    settings: Settings,
+    frame: FrameRecord,
+    time: datetime,
+    kinds: Iterable[Kind] = CALIBRATION_KINDS,
+) -> Calibration:
+    """Return what is chosen for a frame taken at a time among the current masters of its set-up, of ``kinds`` alone."""
+    setup, rules = windows.setup_of(frame.configuration.key()), settings.rules_of(frame.camera)
+    masters: dict[Kind, Sequence[Master]] = dict.fromkeys(CALIBRATION_KINDS, ())
+    for kind in kinds:
+        since, until = matching.looked_at(time, rules.master(kind))
+        masters[kind] = catalogue.masters_of_setup(frame.camera, setup, kind, since=since, until=until)
+    camera = next((it for it in settings.camera if it.name == frame.camera), Camera(frame.camera))
+    return matching.calibration_for(frame, masters, settings, camera, catalogue.breaks(frame.camera, setup))

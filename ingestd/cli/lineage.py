@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ingestd.api.choosing import calibration_now
 from ingestd.records import CALIBRATION_KINDS, FrameRecord, Kind
-from ingestd.rules import clusters, groups, lacking, matching, windows
+from ingestd.rules import clusters, groups, lacking
+from ingestd.rules.matching import celsius
 from ingestd.settings import Camera, Rules, Settings
 
 
@@ -77,7 +79,7 @@ def _why(frame: dict[str, Any], master: dict[str, Any], rules: Rules) -> str:
         return f"another exposure: {frame['exposure_s']} s"
     reach_c = 2 * groups.CLUSTER_TEMP_C
     if master["kind"] != "flat" and not clusters.is_near(frame["ccd_temp_c"], master["ccd_temp_c"], reach_c):
-        return f"another temperature: {matching.celsius(frame['ccd_temp_c'])}"
+        return f"another temperature: {celsius(frame['ccd_temp_c'])}"
     return ""
 
 
@@ -90,12 +92,7 @@ def _unfit(
     frame = catalogue.frame(frame_id)
     if frame is None or frame.kind is not Kind.FLAT or frame.obs_start is None:
         return ""
-    camera, setup = camera_of(frame, settings), windows.setup_of(frame.configuration.key())
-    masters = {}
-    for kind in (Kind.BIAS, Kind.DARK):
-        since, until = matching.looked_at(frame.obs_start, settings.rules_of(frame.camera).master(kind))
-        masters[kind] = catalogue.masters_of_setup(frame.camera, setup, kind, since=since, until=until)
-    found = matching.calibration_for(frame, masters, settings, camera, catalogue.breaks(frame.camera, setup))
+    found = calibration_now(catalogue, settings, frame, frame.obs_start, (Kind.BIAS, Kind.DARK))
     if found.matches or not found.waits:
         return ""
     return f"it cannot be calibrated: {'; '.join(it.reason.rstrip('.') for it in found.waits)}"
